@@ -1,0 +1,142 @@
+"""The Bayesian Gaussian mixture as a problem: settings checked, priors filled in, program and closed form bound to data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from vi_vs_mcmc import data as tables
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Problem
+
+from . import lecture
+from .program import mixture
+from .structure import mixture_structure
+
+DIMS = {
+    "weights": ("component",),
+    "means": ("component", "feature"),
+    "precisions": ("component", "feature", "feature_2"),
+    "covariances": ("component", "feature", "feature_2"),
+}
+
+
+@in_float64
+def gmm(
+    data=None,
+    *,
+    components: int = 3,
+    concentration: float | Sequence[float] | None = None,
+    mean: Sequence[float] | Sequence[Sequence[float]] | None = None,
+    mean_precision: float | Sequence[float] | None = None,
+    scale: Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]] | None = None,
+    degrees_of_freedom: float | Sequence[float] | None = None,
+    columns: Sequence[str] | None = None,
+) -> Problem:
+    """Bayesian Gaussian mixture: Dirichlet weights, normal-Wishart components; closed form known, labels exchangeable.
+
+    The default prior of your own data says that a component lies where the data lie and is smaller than they are: the
+    expected covariance is diag(var x) / K^(2/D), and the prior sd of a component's mean is the data's sd. nu = D + 4, so
+    that even an empty component's mean has a variance, and that variance an error. The built-in data have the
+    lecture's prior: alpha = 1, beta = 1, m = the data's mean, W = 0.1 I, nu = D.
+
+    Args:
+        data: a csv, tsv, parquet or npy file, an array (N, D), a data frame; None for the lecture's 500 points.
+        components: number of components, K.
+        concentration: Dirichlet alpha, a number or (K,); default 1.
+        mean: prior mean of the component means, (D,) or (K, D); default the data's mean.
+        mean_precision: beta, how many rows the prior mean counts for, a number or (K,); default K^(-2/D).
+        scale: Wishart scale W of the precisions, (D, D) or (K, D, D); default diag(K^(2/D) / (3 var x)).
+        degrees_of_freedom: Wishart nu, above D - 1, a number or (K,); default D + 4.
+        columns: which columns to take, by name; default every numeric one.
+
+    Raises:
+        SettingError: a setting of the wrong kind, shape or range.
+        DataError: data that cannot be read or used.
+    """
+    count = _whole("components", components)
+    builtin = data is None
+    if builtin:
+        data = lecture.lecture_data()
+    table = tables.read(data, columns=columns, minimum_rows=count)
+    if builtin:
+        table = dataclasses.replace(table, name="lecture")
+    x, dimension = table.values, table.values.shape[1]
+    variance = np.where(x.std(0) > 0, x.var(0), 1.0)
+    shrink = 1.0 if builtin else float(count) ** (-2.0 / dimension)
+    prior = {
+        "concentration": _vector("concentration", concentration, 1.0, count, above=0.0),
+        "mean": _filled("mean", mean, x.mean(0), (count, dimension)),
+        "mean_precision": _vector("mean_precision", mean_precision, shrink, count, above=0.0),
+        "scale": _scale(scale, 0.1 * np.eye(dimension) if builtin else np.diag(1 / (3 * shrink * variance)), count),
+        "degrees_of_freedom": _vector(
+            "degrees_of_freedom", degrees_of_freedom, dimension + (0 if builtin else 4), count, above=dimension - 1
+        ),
+    }
+    exchangeable = all(np.all(value == value[:1]) for value in prior.values())
+    return Problem(
+        program=mixture,
+        args=(x,),
+        kwargs=prior,
+        dims=DIMS,
+        coords={"column": table.columns},
+        exchangeable="component" if exchangeable and count > 1 else None,
+        conjugate=mixture_structure(x, **prior, exchangeable=exchangeable),
+        sites=("weights", "means", "covariances"),
+        name="gmm",
+        settings={"components": count, **{k: v.tolist() for k, v in prior.items()}},
+        truth=_truth(count) if builtin else None,
+        table=table,
+    )
+
+
+def _whole(name: str, value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer) or value != int(value) or value < 1:
+        raise SettingError(f"{name} is {value!r}; want a whole number, 1 or more")
+    return int(value)
+
+
+def _numbers(name: str, value) -> np.ndarray:
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SettingError(f"{name} is {value!r}; want numbers") from None
+    if not np.isfinite(array).all():
+        raise SettingError(f"{name} holds a value that is not finite: {value!r}")
+    return array
+
+
+def _filled(name: str, value, default, shape: tuple[int, ...]) -> np.ndarray:
+    array = _numbers(name, default if value is None else value)
+    if array.shape not in (shape, shape[1:]):
+        raise SettingError(f"{name} has shape {array.shape}; want {shape[1:] or 'a number'} or {shape}")
+    return np.broadcast_to(array, shape).copy()
+
+
+def _vector(name: str, value, default: float, count: int, *, above: float) -> np.ndarray:
+    array = _filled(name, value, default, (count,))
+    if not (array > above).all():
+        raise SettingError(f"{name} is {array.min():g}; want more than {above:g}")
+    return array
+
+
+def _scale(value, default, count: int) -> np.ndarray:
+    dimension = len(default)
+    array = _filled("scale", value, default, (count, dimension, dimension))
+    if not np.allclose(array, np.swapaxes(array, 1, 2), rtol=1e-10, atol=0):
+        raise SettingError("scale is not symmetric; want a symmetric positive definite matrix")
+    smallest = np.linalg.eigvalsh(array).min()
+    if smallest <= 0:
+        raise SettingError(f"scale is not positive definite (smallest eigenvalue {smallest:.3g})")
+    return array
+
+
+def _truth(count: int) -> dict[str, np.ndarray] | None:
+    if count != len(lecture.WEIGHTS):
+        return None
+    return {"weights": lecture.WEIGHTS, "means": lecture.MEANS, "covariances": lecture.COVARIANCES}
+
+

@@ -1,0 +1,49 @@
+"""The full Bayesian mixture as a NumPyro program, with z as a discrete site or summed out."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+
+from .mixture import GaussianMixture
+
+
+def mixture(
+    x: Array,
+    concentration: Array,
+    mean: Array,
+    mean_precision: Array,
+    scale: Array,
+    degrees_of_freedom: Array,
+    *,
+    allocations: bool = False,
+) -> None:
+    """weights ~ Dirichlet(concentration); precisions_k ~ Wishart(scale_k, degrees_of_freedom_k);
+    means_k | precisions_k ~ N(mean_k, (mean_precision_k precisions_k)^-1); z_n ~ weights; x_n ~ N(means, precisions^-1)[z_n].
+
+    Args:
+        x: rows (N, D).
+        concentration: (K,).
+        mean: (K, D).
+        mean_precision: (K,).
+        scale: (K, D, D).
+        degrees_of_freedom: (K,).
+        allocations: keep z as a discrete site; by default it is summed out, which is what NUTS and SVI run.
+
+    Source: Bishop (2006), PRML, section 10.2.
+    """
+    weights = numpyro.sample("weights", dist.Dirichlet(concentration))
+    with numpyro.plate("component", len(concentration)):
+        precisions = numpyro.sample("precisions", dist.Wishart(degrees_of_freedom, scale_matrix=scale))
+        spread = mean_precision[:, None, None] * precisions
+        means = numpyro.sample("means", dist.MultivariateNormal(mean, precision_matrix=spread))
+    numpyro.deterministic("covariances", jnp.linalg.inv(precisions))
+    with numpyro.plate("observation", len(x)):
+        if allocations:
+            z = numpyro.sample("z", dist.Categorical(weights))
+            point = dist.MultivariateNormal(means[z], precision_matrix=precisions[z])
+            numpyro.sample("x", point, obs=x)
+        else:
+            numpyro.sample("x", GaussianMixture(weights, means, precisions), obs=x)

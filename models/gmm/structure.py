@@ -1,0 +1,208 @@
+r"""The mixture in closed form: q(z) q(weights) prod_k q(mu_k, Lambda_k), by hand.
+
+The updates of a sweep, in the order in which they are computed (numbers as in docs/derivation.md; PRML 10.46-10.67):
+
+    log rho_nk = E[log w_k] + E[log|Lambda_k|]/2 - E[(x_n - mu_k)' Lambda_k (x_n - mu_k)]/2 - D/2 log 2 pi     (9)
+    r_nk       = rho_nk / sum_j rho_nj                                                                     (10)
+    N_k = sum_n r_nk,   N_k xbar_k = sum_n r_nk x_n,   N_k (S_k + xbar_k xbar_k') = sum_n r_nk x_n x_n'     (11)
+    alpha_k = alpha_0 + N_k,  beta_k = beta_0 + N_k,  nu_k = nu_0 + N_k,
+    m_k = (beta_0 m_0 + N_k xbar_k) / beta_k,
+    W_k^-1 = W_0^-1 + N_k S_k + beta_0 N_k / beta_k (xbar_k - m_0)(xbar_k - m_0)'                           (12)
+
+(11) is the gradient of l, written by hand below; adding it to the prior's natural parameters is (12) exactly, and
+`NormalWishartParameters` reads alpha, beta, m, W, nu back.
+
+The rows are centred and scaled once, and the prior with them: at an offset of 1e6 sds, squares would lose every digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from vi_vs_mcmc import expfam
+from vi_vs_mcmc.expfam import NormalWishart, NormalWishartParameters
+
+from .mixture import coefficients, features
+
+START_ROWS = 20_000  # k-means++ looks at so many rows at most; coordinate ascent then looks at all
+
+Factors = dict  # {"weights": (K,), "components": NormalWishart}
+
+
+@jax.custom_vjp
+def log_evidence_of_rows(m: Factors, x: Array) -> Array:
+    """l_n = log sum_k rho_nk, (rows,)."""
+    return _forward(m, x)[0]
+
+
+def _forward(m: Factors, x: Array):
+    log_rho = features(x) @ coefficients(m["weights"], m["components"]).T  # (9)
+    log_total = jax.nn.logsumexp(log_rho, axis=1)
+    responsibilities = jnp.exp(log_rho - log_total[:, None])  # (10)
+    return log_total, (responsibilities, x)
+
+
+def _backward(residuals, row_weights: Array):
+    """The statistics (11) of rows counted `row_weights` times. The data are constants: no derivative is given for x."""
+    responsibilities, x = residuals
+    return statistics(row_weights[:, None] * responsibilities, x), None
+
+
+log_evidence_of_rows.defvjp(_forward, _backward)
+
+
+def statistics(responsibilities: Array, x: Array) -> Factors:
+    """(11): counts N_k, sums N_k xbar_k and products N_k (S_k + xbar_k xbar_k'), in the shape of eta."""
+    dimension = x.shape[1]
+    sums = responsibilities.T @ features(x)  # one product: (K, 1 + D + D (D + 1) / 2)
+    counts, linear, products = sums[:, 0], sums[:, 1 : 1 + dimension], sums[:, 1 + dimension :]
+    row, column = np.tril_indices(dimension)
+    matrix = jnp.zeros((len(counts), dimension, dimension), sums.dtype).at[:, row, column].set(products)
+    matrix = matrix.at[:, column, row].set(products)
+    return {"weights": counts, "components": NormalWishart(counts, counts, linear, matrix)}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MixtureStructure:
+    """The `Conjugate` structure of the mixture, in centred and scaled coordinates x' = (x - centre) / spread."""
+
+    rows: Array  # x', (N, D)
+    prior: Factors
+    centre: Array  # (D,)
+    spread: Array  # (D,)
+    exchangeable: bool = field(metadata={"static": True})
+
+    @property
+    def blocks(self) -> tuple[tuple[str, ...], ...]:
+        return (("weights", "components"),)
+
+    @property
+    def prior_log_normaliser(self) -> Array:
+        return self.log_normaliser(self.prior)
+
+    def log_normaliser(self, eta: Factors) -> Array:
+        return expfam.dirichlet_log_normaliser(eta["weights"]) + expfam.normal_wishart_log_normaliser(
+            eta["components"]
+        )
+
+    def local(self, m: Factors, batch: Array) -> Array:
+        return log_evidence_of_rows(m, batch) - jnp.log(self.spread).sum()
+
+    def linked(self, m: Factors) -> Array:
+        return jnp.zeros(())
+
+    def sufficient(self, theta: Mapping[str, Array]) -> Factors:
+        means = (theta["means"] - self.centre) / self.spread
+        precisions = theta["precisions"] * self._product
+        return {
+            "weights": jnp.log(theta["weights"]),
+            "components": expfam.normal_wishart_sufficient(means, precisions),
+        }
+
+    def log_jacobian(self) -> Array:
+        """Each mu' = mu / s gives -sum log s, each Lambda' = s Lambda s gives (D + 1) sum log s; K of both."""
+        components, dimension = self.prior["components"].linear.shape
+        return components * dimension * jnp.log(self.spread).sum()
+
+    def draw(self, key: Array, eta: Factors) -> dict[str, Array]:
+        key_weights, key_components = jax.random.split(key)
+        means, precisions, covariances = expfam.normal_wishart_draw(key_components, eta["components"])
+        return {
+            "weights": jax.random.dirichlet(key_weights, eta["weights"] + 1.0),
+            "means": self.centre + self.spread * means,
+            "precisions": precisions / self._product,
+            "covariances": covariances * self._product,
+        }
+
+    def moments(self, eta: Factors) -> dict[str, tuple[Array, Array]]:
+        of = expfam.normal_wishart_moments(eta["components"])
+        mean, variance = of["means"]
+        factor = self._product
+        return {
+            "weights": expfam.dirichlet_moments(eta["weights"]),
+            "means": (self.centre + self.spread * mean, self.spread**2 * variance),
+            "precisions": (of["precisions"][0] / factor, of["precisions"][1] / factor**2),
+            "covariances": (of["covariances"][0] * factor, of["covariances"][1] * factor**2),
+        }
+
+    def point(self, eta: Factors) -> dict[str, Array]:
+        """E[weights], E[mu], E[Lambda]; E[Sigma] need not exist."""
+        moments = self.moments(eta)
+        return {site: moments[site][0] for site in ("weights", "means", "precisions")}
+
+    def parameters(self, eta: Factors) -> dict[str, Array]:
+        """alpha, beta, m, W, nu, in the data's units."""
+        of = expfam.normal_wishart_parameters(eta["components"])
+        return {
+            "concentration": eta["weights"] + 1.0,
+            "mean_precision": of.mean_precision,
+            "mean": self.centre + self.spread * of.mean,
+            "scale": jnp.linalg.inv(of.scale_inverse) / self._product,
+            "degrees_of_freedom": of.degrees_of_freedom,
+        }
+
+    def canonical(self, eta: Factors) -> Factors:
+        """Components in order of decreasing weight, where the prior cannot tell them apart."""
+        if not self.exchangeable:
+            return eta
+        order = jnp.argsort(-eta["weights"])
+        return jax.tree.map(lambda leaf: leaf[order], eta)
+
+    def start(self, key: Array) -> Factors:
+        """k-means++ centres (Arthur and Vassilvitskii 2007), each row counted at its nearest."""
+        x = self.rows[:: max(1, -(-self.rows.shape[0] // START_ROWS))]
+        components = self.prior["weights"].shape[0]
+
+        def nearer(carry, key):
+            """One more centre, drawn with probability proportional to the squared distance from the nearest so far."""
+            nearest, label, k = carry
+            drawn = jnp.where(nearest > 0, jnp.log(jnp.where(nearest > 0, nearest, 1.0)), -jnp.inf)
+            drawn = jnp.where(jnp.any(nearest > 0), drawn, 0.0)  # every row is a centre already: any will do
+            distance = ((x - x[jax.random.categorical(key, drawn)]) ** 2).sum(1)
+            return (jnp.minimum(distance, nearest), jnp.where(distance < nearest, k, label), k + 1), None
+
+        key_first, key_rest = jax.random.split(key)
+        distance = ((x - x[jax.random.randint(key_first, (), 0, x.shape[0])]) ** 2).sum(1)
+        first = (distance, jnp.zeros(x.shape[0], int), 1)
+        label = jax.lax.scan(nearer, first, jax.random.split(key_rest, components - 1))[0][1]
+        hard = jax.nn.one_hot(label, components) * (self.rows.shape[0] / x.shape[0])
+        return jax.tree.map(jnp.add, self.prior, statistics(hard, x))
+
+    def responsibilities(self, theta: Mapping[str, Array], x: Array) -> Array:
+        """p(z_n = k | x_n, theta), (rows, K), for rows in the data's units."""
+        m = self.sufficient(theta)
+        return jax.nn.softmax(
+            features((x - self.centre) / self.spread) @ coefficients(m["weights"], m["components"]).T
+        )
+
+    @property
+    def _product(self) -> Array:
+        return self.spread[:, None] * self.spread[None, :]
+
+
+def mixture_structure(
+    x: np.ndarray, concentration, mean, mean_precision, scale, degrees_of_freedom, *, exchangeable: bool
+) -> MixtureStructure:
+    """Bind the structure to rows x (N, D) and to the prior in the data's units (shapes as in `program.mixture`)."""
+    centre, spread = x.mean(0), x.std(0)
+    spread = np.where(spread > 0, spread, 1.0)
+    prior = NormalWishartParameters(
+        jnp.asarray(mean_precision),
+        jnp.asarray((mean - centre) / spread),
+        jnp.linalg.inv(jnp.asarray(scale)) / (spread[:, None] * spread[None, :]),
+        jnp.asarray(degrees_of_freedom),
+    )
+    return MixtureStructure(
+        jnp.asarray((x - centre) / spread),
+        {"weights": jnp.asarray(concentration) - 1.0, "components": expfam.normal_wishart_natural(prior)},
+        jnp.asarray(centre),
+        jnp.asarray(spread),
+        exchangeable,
+    )

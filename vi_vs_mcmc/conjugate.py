@@ -1,0 +1,87 @@
+r"""What a model must say of itself to be solved in closed form: two scalar functions, A and l.
+
+With global parameters theta, local latent z and q(theta) q(z) in the families below,
+
+    log q(theta) = <eta, t(theta)> - A(eta)                     m = grad A(eta) = E_q[t]
+    l_n(m)       = log int exp(E_q log p(x_n, z_n | theta)) dz_n
+
+and everything closed-form is a derivative of the two:
+
+    F(eta)    = eta0 + grad linked(m) + sum_n w_n grad l_n(m)               coordinate ascent iterates F
+    ELBO(eta) = A(eta) - log Z0 - <eta - eta0, m> + linked(m) + sum_n w_n l_n(m)      grad ELBO = grad^2 A (F - eta)
+
+eta, m and t share one pytree, {factor: leaves}; <., .> is the sum of elementwise products.
+
+Source: Hoffman, Blei, Wang and Paisley (2013), Stochastic Variational Inference, JMLR 14, section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from jax import Array
+
+Natural = Any  # {factor: leaves}: a natural parameter, or statistics in its shape
+Rows = Any  # a pytree of arrays whose leading axis is the rows of the data
+
+
+class Conjugate(Protocol):
+    """The closed-form structure of one model bound to its data. A pytree: arrays are leaves, sizes are static."""
+
+    rows: Rows
+    prior: Natural  # eta0; zeros for a factor whose prior lives in `linked`
+
+    @property
+    def blocks(self) -> tuple[tuple[str, ...], ...]:
+        """Factors that are updated together, in the order in which a sweep visits them."""
+        ...
+
+    @property
+    def prior_log_normaliser(self) -> Array:
+        """log Z0: A over the factors whose proper prior is in `prior`."""
+        ...
+
+    def log_normaliser(self, eta: Natural) -> Array:
+        """A(eta), ()."""
+        ...
+
+    def local(self, m: Natural, batch: Rows) -> Array:
+        """l_n(m), (rows,), constants included; at m = t(theta) it is log p(x_n | theta)."""
+        ...
+
+    def linked(self, m: Natural) -> Array:
+        """Expected log-prior terms that tie factors together, (); zero for most models."""
+        ...
+
+    def sufficient(self, theta: Mapping[str, Array]) -> Natural:
+        """t(theta) from the latent sites on their constrained scale."""
+        ...
+
+    def log_jacobian(self) -> Array:
+        """log |d theta' / d theta|, (), of the coordinates theta' that eta speaks of; 0 where they are the sites' own."""
+        ...
+
+    def draw(self, key: Array, eta: Natural) -> dict[str, Array]:
+        """One theta ~ q: {site: value}, deterministic sites included."""
+        ...
+
+    def moments(self, eta: Natural) -> dict[str, tuple[Array, Array]]:
+        """{site: (mean, variance)} under q, of every site where both have a closed form."""
+        ...
+
+    def point(self, eta: Natural) -> dict[str, Array]:
+        """The expected parameters at which a plug-in likelihood is computed: {site: value}."""
+        ...
+
+    def start(self, key: Array) -> Natural:
+        """A first eta, drawn at random."""
+        ...
+
+    def parameters(self, eta: Natural) -> dict[str, Array]:
+        """q's parameters under their familiar names and in the data's units."""
+        ...
+
+    def canonical(self, eta: Natural) -> Natural:
+        """eta with exchangeable labels in one order; eta itself where no labels are exchangeable."""
+        ...

@@ -1,0 +1,297 @@
+"""Read and check tables: files, arrays and frames become one finite float64 matrix with named columns."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import DataError, SettingError, unknown
+
+FORMATS = (".csv", ".tsv", ".parquet", ".npy")
+_MISSING = ("", "nan", "None", "<NA>")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+_INDEX = re.compile(r"|unnamed: \d+|__index_level_\d+__|index|rownames|row_?n(umbe)?r|id", re.IGNORECASE)
+_KINDS = {"O": "objects", "U": "text", "S": "text", "T": "text", "b": "booleans", "c": "complex numbers"}
+_COLLINEAR = 1e-8  # 1 - |correlation| below which two columns say the same
+_CODES = 10  # no more distinct whole numbers than this look like categories
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A checked table: every cell finite, every column named."""
+
+    values: np.ndarray  # (rows, columns) float64, C-contiguous, read-only
+    columns: tuple[str, ...]  # x0, x1, ... where the source has no names
+    left_out: tuple[str, ...]  # not numeric, not chosen, or a numbering of the rows
+    name: str  # "faithful.csv", "array" or "frame"
+    sha256: str  # of shape, names and values: the same from every kind of source
+    warnings: tuple[str, ...]  # one sentence each: the fact and what follows
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a reader found, before anything is chosen or checked."""
+
+    label: str  # "faithful.csv", "the array" or "the frame"
+    rows: int
+    names: list[str]
+    numeric: dict[str, np.ndarray]  # each (rows,), missing cells as NaN
+    other: dict[str, str] = field(default_factory=dict)  # column -> its type, in a word
+    notes: list[str] = field(default_factory=list)
+    line: Callable[[int], int] | None = None  # data row from 0 -> line of the file
+
+
+def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int = 1) -> Table:
+    """Read a table, take its numeric columns and check every cell.
+
+    Args:
+        source: a path to .csv, .tsv, .parquet or .npy; a two-dimensional array (numpy, JAX, xarray, a list of
+            rows); or a frame (pandas, polars, pyarrow).
+        columns: names of the columns to take, in this order; all numeric ones where None.
+        minimum_rows: the fewest rows that will do.
+
+    Returns:
+        The values (rows, columns) as float64, with names, a hash and warnings.
+
+    Raises:
+        DataError: the source is missing, unreadable, or not a finite numeric table of enough rows.
+        SettingError: a chosen column does not exist, or is chosen twice.
+    """
+    found = _open(source)
+    if found.rows < max(minimum_rows, 1):
+        has = f"too few rows ({found.rows})" if found.rows else "no rows"
+        raise DataError(f"{found.label} has {has}; want at least {max(minimum_rows, 1)}.")
+    taken, notes = _choose(found, columns)
+    # Adding 0 turns -0.0 into 0.0: a csv file need not keep that sign, so the hash must not see it.
+    values = np.ascontiguousarray(np.column_stack([found.numeric[name] for name in taken]) + 0.0)
+    if not np.isfinite(values).all():
+        raise _not_finite(values, taken, found)
+    values.flags.writeable = False
+    head = json.dumps([values.shape, taken]).encode()
+    return Table(
+        values=values,
+        columns=tuple(taken),
+        left_out=tuple(name for name in found.names if name not in set(taken)),
+        name=found.label if found.label not in ("the array", "the frame") else found.label[4:],
+        sha256=hashlib.sha256(head + values.astype("<f8").tobytes()).hexdigest(),
+        warnings=(*found.notes, *notes, *_cautions(values, taken)),
+    )
+
+
+def thin(values: np.ndarray, limit: int) -> np.ndarray:
+    """Evenly spaced row indices, i (rows - 1) // (limit - 1): first and last included, at most `limit`."""
+    if limit < 1:
+        raise SettingError(f"limit is {limit}; want at least 1.")
+    rows, limit = len(values), min(limit, len(values))
+    return np.arange(limit) * (rows - 1) // max(limit - 1, 1)
+
+
+def _open(source: Any) -> _Source:
+    if isinstance(source, str | Path):
+        return _file(Path(source).expanduser())
+    if isinstance(source, list | tuple):
+        try:
+            source = np.asarray(source)
+        except ValueError:
+            raise DataError("the array is ragged; want a list of rows that are equally long.") from None
+    if isinstance(source, np.ndarray):
+        return _array(source, "the array")
+    import narwhals as nw
+
+    if nw.dependencies.is_into_dataframe(source):
+        return _frame(source, "the frame")
+    if hasattr(source, "__array__"):
+        return _array(np.asarray(source), "the array")
+    raise DataError(f"cannot read a table from a {type(source).__name__}; want a path, an array or a frame.")
+
+
+def _file(path: Path) -> _Source:
+    label, suffix, wanted = path.name, path.suffix.lower(), ", ".join(FORMATS)
+    if not path.exists():
+        close = difflib.get_close_matches(label, [p.name for p in path.parent.glob("*")], n=1)
+        hint = f"; did you mean {str(path.with_name(close[0]))!r}?" if close else "."
+        raise DataError(f"there is no file {str(path)!r}{hint}")
+    if path.is_dir():
+        raise DataError(f"{str(path)!r} is a folder; want a file ({wanted}).")
+    if suffix not in FORMATS:
+        raise DataError(f"{label} has {f'extension {suffix}' if suffix else 'no extension'}; want {wanted}.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{label} is empty (0 bytes); want a table.")
+    try:
+        if suffix == ".npy":
+            with path.open("rb") as stream:
+                return _array(np.lib.format.read_array(stream, allow_pickle=False), label)
+        if suffix == ".parquet":
+            import pyarrow.parquet
+
+            with pyarrow.parquet.ParquetFile(path) as stream:
+                return _frame(stream.read(), label)
+        return _csv(path, "\t" if suffix == ".tsv" else ",")
+    except DataError:
+        raise
+    except UnicodeDecodeError:
+        raise DataError(f"{label} is not UTF-8 text; save it as UTF-8.") from None
+    except (ValueError, OSError, EOFError, MemoryError, csv.Error) as error:  # pyarrow's are among these
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise DataError(f"{label} cannot be read as {suffix[1:]}, it may be damaged ({reason}).") from error
+
+
+def _csv(path: Path, delimiter: str) -> _Source:
+    import pyarrow.csv as arrow
+    from pyarrow import ArrowInvalid
+
+    first = next(_lines(path, delimiter), (0, []))[1]
+    if delimiter == "," and len(first) == 1 and ";" in first[0]:
+        delimiter, first = ";", next(_lines(path, ";"))[1]
+    header = {bool(_NUMBER.fullmatch(cell)) for cell in first if cell.strip()} != {True}
+    names = None if header else [f"x{j}" for j in range(len(first))]
+    parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    try:
+        table = arrow.read_csv(path, arrow.ReadOptions(column_names=names), parse)
+    except ArrowInvalid:
+        lengths = ((line, len(row)) for line, row in _lines(path, delimiter))
+        if odd := next((pair for pair in lengths if pair[1] != len(first)), None):
+            got = "line {} has {} cells, the first row {}".format(*odd, len(first))
+            raise DataError(f"{path.name} is ragged: {got}; want rows of one length.") from None
+        raise
+    found = _frame(table, path.name)
+    if not header:
+        found.notes.insert(0, f"{path.name} has no header: its first row is all numbers and counts as data.")
+    return replace(found, line=lambda row: next(islice(_lines(path, delimiter), row + header, None))[0])
+
+
+def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row that is not blank, with the line it begins on."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        reader, line = csv.reader(stream, delimiter=delimiter), 1
+        for row in reader:
+            if row:
+                yield line, row
+            line = reader.line_num + 1
+
+
+def _array(cells: np.ndarray, label: str) -> _Source:
+    if cells.dtype.kind not in "iuf":
+        kind = _KINDS.get(cells.dtype.kind, cells.dtype)
+        raise DataError(f"{label} holds {kind}; want real numbers, and nan where one is missing.")
+    if cells.ndim != 2:
+        hint = "; for one column use x[:, None]" if cells.ndim == 1 and cells.size else ""
+        raise DataError(f"{label} has shape {cells.shape}: want (rows, columns){hint}.")
+    values = np.asarray(cells).astype(np.float64)
+    values[np.ma.getmaskarray(cells)] = np.nan
+    numeric = {f"x{j}": column for j, column in enumerate(values.T)}
+    return _Source(label, len(values), list(numeric), numeric)
+
+
+def _frame(native: Any, label: str) -> _Source:
+    import narwhals as nw
+
+    names = list(native.column_names if nw.dependencies.is_pyarrow_table(native) else native.columns)
+    # pandas counts columns without names from 0.
+    prefix = "x" if names == list(range(len(names))) else ""
+    names = [f"{prefix}{name}" for name in names]
+    if twice := list(Counter(names) - Counter(set(names))):
+        raise DataError(f"{label} has more than one column called {_listed(twice)}; rename them.")
+    frame: Any = nw.from_native(native, eager_only=True)
+    found = _Source(label, len(frame), names, {})
+    for j, name in enumerate(names):
+        series = frame[:, j]
+        # A csv column without one value has no type; it is refused as missing, as a column of NaN is.
+        if series.dtype.is_numeric() or series.null_count() == len(series):
+            found.numeric[name] = series.to_numpy().astype(np.float64)
+            continue
+        found.other[name] = type(series.dtype).__name__.lower()
+        share = np.mean([bool(_NUMBER.fullmatch(str(c))) for c in series.head(1000)])
+        if found.other[name] in ("string", "object") and share > 0.5:
+            cells = ((i, str(c)) for i, c in enumerate(series, 1) if str(c) not in _MISSING)
+            odd = (f"row {i} holds {c!r}" for i, c in cells if not _NUMBER.fullmatch(c))
+            fact = f"column {name!r} is left out, though mostly numbers ({next(odd, 'kept as text')})"
+            found.notes.append(f"{fact}: no model will see it; write plain numbers, missing cells as empty.")
+    return found
+
+
+def _choose(found: _Source, columns: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """The columns to take, and what to say of those that only number the rows."""
+    if columns is not None:
+        chosen = [columns] if isinstance(columns, str) else list(columns)
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise SettingError(f"columns is {_listed(chosen) or 'empty'}; want at least one name, each once.")
+        for name in chosen:
+            if name not in found.names:
+                raise unknown(f"column of {found.label}", name, found.names)
+            if name in found.other:
+                raise DataError(f"column {name!r} of {found.label} is not numeric but {found.other[name]}.")
+        return chosen, []
+    if not found.numeric:
+        types = ", ".join(f"{name!r} ({kind})" for name, kind in found.other.items()) or "no columns at all"
+        raise DataError(f"{found.label} has no numeric column, only {types}; want at least one.")
+    named = {name: cells for name, cells in found.numeric.items() if _INDEX.fullmatch(name)}
+    starts = {name: set(cells - np.arange(found.rows)) for name, cells in named.items()}
+    index = [name for name, start in starts.items() if start in ({0}, {1})]
+    taken = [name for name in found.numeric if name not in index]
+    follows = "only numbers the rows and is left out; to take it, name the columns with --columns."
+    return (taken, [f"column {name!r} {follows}" for name in index]) if taken else (index, [])
+
+
+def _not_finite(values: np.ndarray, names: list[str], found: _Source) -> DataError:
+    bad = ~np.isfinite(values)
+    row, column = divmod(int(bad.argmax()), len(names))
+    held = "no value" if np.isnan(values[row, column]) else str(values[row, column])
+    line = f" (line {found.line(row)} of the file)" if found.line else ""
+    where = f"column {names[column]!r}, row {row + 1}{line}"
+    among = _listed([names[j] for j in np.flatnonzero(bad.any(axis=0))])
+    more = f", the first of {bad.sum()} missing or infinite cells (in {among})" if bad.sum() > 1 else ""
+    return DataError(f"{found.label} has {held} in {where}{more}; drop the rows or fill the cells.")
+
+
+def _cautions(values: np.ndarray, names: list[str]) -> list[str]:
+    """What a model will make of unusual columns."""
+    scaled = values / np.maximum(np.abs(values).max(axis=0), np.finfo(float).tiny)
+    varies = np.ptp(scaled, axis=0) > 8 * np.finfo(float).eps
+    constant = [f"column {names[j]!r} is constant ({values[0, j]})" for j in np.flatnonzero(~varies)]
+    follows = "its variance cannot be learned, the prior alone holds up every component's covariance"
+    said = [f"{fact}: {follows}; drop it with --columns." for fact in constant if len(values) > 1]
+    for j in np.flatnonzero(varies & (values == np.round(values)).all(axis=0)):
+        codes = np.unique(values[:, j])
+        if len(codes) <= _CODES and len(values) >= 2 * _CODES:
+            fact = f"column {names[j]!r} holds only {', '.join(f'{c:.15g}' for c in codes)}, taken as numbers"
+            said.append(f"{fact}: if they code categories, distances mean nothing; drop it with --columns.")
+    facts = ["there are no more rows ({}) than columns ({})".format(*values.shape)]
+    if len(values) > len(names):
+        facts = _collinear(scaled[:, varies], [names[j] for j in np.flatnonzero(varies)])
+    follows = "some direction has no spread, and there the prior alone decides the covariances"
+    return said + [f"{fact}: {follows}; drop columns with --columns." for fact in facts]
+
+
+def _collinear(values: np.ndarray, names: list[str]) -> Iterator[str]:
+    """A fact for each column that the ones before it determine."""
+    centred = values - values.mean(axis=0)
+    centred /= np.sqrt((centred**2).sum(axis=0))
+    correlation = centred.T @ centred
+    # 1 - r^2 is 2 (1 - |r|) near |r| = 1, and no column leaves less than the smallest eigenvalue.
+    if np.linalg.eigvalsh(correlation).min(initial=1) > 2 * _COLLINEAR:
+        return
+    left, kept = correlation.copy(), []  # left: the covariance that remains once the kept columns are known
+    for j, name in enumerate(names):
+        if left[j, j] > 2 * _COLLINEAR:
+            kept.append(j)
+            left -= np.outer(left[:, j], left[j]) / left[j, j]
+            continue
+        slopes = np.linalg.solve(correlation[np.ix_(kept, kept)], correlation[kept, j])
+        others = [names[k] for k, slope in zip(kept, slopes, strict=True) if abs(slope) > 1e-3]
+        yield f"column {name!r} is collinear with {_listed(others)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

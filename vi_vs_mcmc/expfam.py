@@ -1,0 +1,176 @@
+r"""Exponential families in natural parameters: the log normaliser A, the statistics t, draws and moments.
+
+    log q(theta) = <eta, t(theta)> - A(eta)        (base measure: Lebesgue on the constrained site)
+
+The natural parameter, the statistics and their expectations share one shape, so that <., .> is the sum of elementwise
+products and E[t] = grad A(eta). eta = 0 is the flat density. Every leaf has a leading axis of components, and A is
+summed over it.
+
+Source: Wainwright and Jordan (2008), Graphical Models, Exponential Families, and Variational Inference, section 3;
+Bishop (2006), PRML, appendix B.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import digamma, gammaln
+
+
+def symmetric(matrix: Array) -> Array:
+    """(P + P^T) / 2 over the last two axes; a derivative with respect to P is then symmetric too."""
+    return 0.5 * (matrix + jnp.swapaxes(matrix, -1, -2))
+
+
+# --- Dirichlet over K weights: t = log w, eta = concentration - 1
+
+
+def dirichlet_log_normaliser(eta: Array) -> Array:
+    """A = sum_k log Gamma(alpha_k) - log Gamma(sum_k alpha_k), alpha = eta + 1, shape (K,) -> ()."""
+    alpha = eta + 1.0
+    return gammaln(alpha).sum() - gammaln(alpha.sum())
+
+
+def dirichlet_expected_log(alpha: Array) -> Array:
+    """E[log w_k] = digamma(alpha_k) - digamma(sum_j alpha_j): the derivative of A by hand."""
+    return digamma(alpha) - digamma(alpha.sum())
+
+
+def dirichlet_moments(eta: Array) -> tuple[Array, Array]:
+    """Mean alpha_k / alpha_0 and variance p_k (1 - p_k) / (alpha_0 + 1) of each weight."""
+    alpha = eta + 1.0
+    total = alpha.sum()
+    share = alpha / total
+    return share, share * (1.0 - share) / (total + 1.0)
+
+
+# --- normal-Wishart over K pairs (mu_k, Lambda_k) in D dimensions
+
+
+class NormalWishart(NamedTuple):
+    """One shape for eta, t and E[t] of K normal-Wishart factors.
+
+    | leaf        | shape     | eta                  | t                  |
+    |-------------|-----------|----------------------|--------------------|
+    | `log_det`   | (K,)      | nu - D               | log|Lambda| / 2    |
+    | `quadratic` | (K,)      | beta                 | -mu' Lambda mu / 2 |
+    | `linear`    | (K, D)    | beta m               | Lambda mu          |
+    | `matrix`    | (K, D, D) | W^-1 + beta m m'     | -Lambda / 2        |
+    """
+
+    log_det: Array
+    quadratic: Array
+    linear: Array
+    matrix: Array
+
+
+class NormalWishartParameters(NamedTuple):
+    """The familiar parameters: mu | Lambda ~ N(m, (beta Lambda)^-1), Lambda ~ Wishart(W, nu)."""
+
+    mean_precision: Array  # beta, (K,)
+    mean: Array  # m, (K, D)
+    scale_inverse: Array  # W^-1, (K, D, D)
+    degrees_of_freedom: Array  # nu, (K,)
+
+
+def normal_wishart_natural(p: NormalWishartParameters) -> NormalWishart:
+    """eta from (beta, m, W^-1, nu)."""
+    dimension = p.mean.shape[-1]
+    outer = p.mean[:, :, None] * p.mean[:, None, :]
+    return NormalWishart(
+        p.degrees_of_freedom - dimension,
+        p.mean_precision,
+        p.mean_precision[:, None] * p.mean,
+        p.scale_inverse + p.mean_precision[:, None, None] * outer,
+    )
+
+
+def normal_wishart_parameters(eta: NormalWishart) -> NormalWishartParameters:
+    """(beta, m, W^-1, nu) from eta: the inverse of `normal_wishart_natural`."""
+    mean = eta.linear / eta.quadratic[:, None]
+    outer = mean[:, :, None] * mean[:, None, :]
+    scale_inverse = symmetric(eta.matrix) - eta.quadratic[:, None, None] * outer
+    return NormalWishartParameters(eta.quadratic, mean, scale_inverse, eta.log_det + mean.shape[-1])
+
+
+def wishart_expected_log_det(scale_inverse: Array, degrees_of_freedom: Array) -> Array:
+    """E[log|Lambda_k|] = sum_i digamma((nu_k + 1 - i) / 2) + D log 2 + log|W_k|, (K,): the derivative of A by hand."""
+    dimension = scale_inverse.shape[-1]
+    half = 0.5 * (degrees_of_freedom[:, None] - jnp.arange(dimension))
+    return digamma(half).sum(-1) + dimension * jnp.log(2.0) - _log_det(jnp.linalg.cholesky(scale_inverse))
+
+
+def normal_wishart_log_normaliser(eta: NormalWishart) -> Array:
+    """A = sum_k nu/2 (D log 2 + log|W|) + log Gamma_D(nu/2) + D/2 log(2 pi / beta), () (PRML B.79 and the Gaussian's)."""
+    beta, mean, scale_inverse, nu = normal_wishart_parameters(eta)
+    dimension = mean.shape[-1]
+    log_det = _log_det(jnp.linalg.cholesky(scale_inverse))
+    log_gamma = gammaln(0.5 * (nu[:, None] - jnp.arange(dimension))).sum(-1)
+    log_gamma += 0.25 * dimension * (dimension - 1) * np.log(np.pi)
+    wishart = 0.5 * nu * (dimension * np.log(2.0) - log_det) + log_gamma
+    return (wishart + 0.5 * dimension * jnp.log(2.0 * np.pi / beta)).sum()
+
+
+def normal_wishart_sufficient(means: Array, precisions: Array) -> NormalWishart:
+    """t(mu, Lambda) for means (K, D) and precisions (K, D, D)."""
+    linear = jnp.einsum("kij,kj->ki", precisions, means)
+    log_det = _log_det(jnp.linalg.cholesky(precisions))
+    return NormalWishart(0.5 * log_det, -0.5 * (linear * means).sum(-1), linear, -0.5 * precisions)
+
+
+def normal_wishart_draw(key: Array, eta: NormalWishart) -> tuple[Array, Array, Array]:
+    """One draw of means (K, D), precisions (K, D, D) and covariances (K, D, D), by Bartlett's decomposition.
+
+    With C C' = W^-1 and B lower triangular (B_ii^2 ~ chi2(nu - i), B_ij ~ N(0, 1)): Lambda = T T', T = C^-T B.
+    """
+    beta, mean, scale_inverse, nu = normal_wishart_parameters(eta)
+    components, dimension = mean.shape
+    key_diagonal, key_below, key_mean = jax.random.split(key, 3)
+    diagonal = jnp.sqrt(2.0 * jax.random.gamma(key_diagonal, 0.5 * (nu[:, None] - jnp.arange(dimension))))
+    below = jnp.tril(jax.random.normal(key_below, (components, dimension, dimension)), -1)
+    bartlett = below + jax.vmap(jnp.diag)(diagonal)
+    cholesky = jnp.linalg.cholesky(scale_inverse)
+    root = jax.vmap(lambda c, b: solve_triangular(c, b, lower=True, trans=1))(cholesky, bartlett)
+    root_inverse = jax.vmap(lambda c, b: solve_triangular(b, c.T, lower=True))(cholesky, bartlett)
+    noise = jax.random.normal(key_mean, (components, dimension))
+    means = mean + jnp.einsum("kji,kj->ki", root_inverse, noise) / jnp.sqrt(beta)[:, None]
+    return means, root @ jnp.swapaxes(root, -1, -2), jnp.swapaxes(root_inverse, -1, -2) @ root_inverse
+
+
+def normal_wishart_moments(eta: NormalWishart) -> dict[str, tuple[Array, Array]]:
+    """Mean and variance of means, precisions and covariances.
+
+    A variance that does not exist is nan or infinite: that of a mean for nu <= D + 1, of a covariance for nu <= D + 3.
+
+    Source: Anderson (2003), Multivariate Statistical Analysis, 7.7; von Rosen (1988), moments of the inverted Wishart.
+    """
+    beta, mean, scale_inverse, nu = normal_wishart_parameters(eta)
+    dimension = mean.shape[-1]
+    scale = jnp.linalg.inv(scale_inverse)
+    nu_ = nu[:, None, None]
+    excess = nu_ - dimension - 1.0  # E[Sigma] = W^-1 / excess
+    finite = lambda exists, value: jnp.where(exists, value, jnp.inf)
+    covariance = jnp.where(excess > 0, scale_inverse / jnp.where(excess > 0, excess, 1.0), jnp.nan)
+    spread = ((excess + 2.0) * scale_inverse**2 + excess * _diagonal_products(scale_inverse)) / (
+        (excess + 1.0) * excess**2 * (excess - 2.0)
+    )
+    diagonal = jnp.diagonal(covariance, axis1=-2, axis2=-1)
+    return {
+        "means": (mean, finite(excess[..., 0] > 0, diagonal / beta[:, None])),
+        "precisions": (nu_ * scale, nu_ * (scale**2 + _diagonal_products(scale))),
+        "covariances": (covariance, finite(excess > 2, spread)),
+    }
+
+
+def _log_det(cholesky: Array) -> Array:
+    return 2.0 * jnp.log(jnp.diagonal(cholesky, axis1=-2, axis2=-1)).sum(-1)
+
+
+def _diagonal_products(matrix: Array) -> Array:
+    diagonal = jnp.diagonal(matrix, axis1=-2, axis2=-1)
+    return diagonal[..., :, None] * diagonal[..., None, :]

@@ -1,0 +1,164 @@
+"""Coordinate-ascent variational inference. Source: Bishop (2006), PRML, section 10.1."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from xarray import Dataset, DataTree
+
+from vi_vs_mcmc import engine, posterior
+from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Problem, unconstrain
+
+SAME = 1e-6  # relative ELBO difference within which two restarts found one optimum
+BATCH = 250  # draws whose log p is computed side by side
+
+
+@dataclass(frozen=True)
+class Optima:
+    """What R restarts found, best first; numpy arrays with a leading axis R."""
+
+    eta: Natural
+    ascent: engine.Ascent
+
+    def best(self) -> Natural:
+        """The natural parameters of the restart with the highest ELBO."""
+        return jax.tree.map(lambda leaf: leaf[0], self.eta)
+
+    def agreeing(self) -> np.ndarray:
+        """Which restarts have the best one's ELBO, (R,)."""
+        elbo = self.ascent.elbo
+        return np.abs(elbo - elbo[0]) <= SAME * (1 + abs(elbo[0]))
+
+    def distinct(self) -> np.ndarray:
+        """Indices of the first restart at each distinct optimum (by ELBO), best first."""
+        elbo = self.ascent.elbo
+        return np.flatnonzero(np.r_[True, -np.diff(elbo) > SAME * (1 + np.abs(elbo[1:]))])
+
+    def allocate(self, number: int, negligible: float) -> np.ndarray:
+        """Restarts to start `number` chains from, (number,): each distinct optimum in proportion to exp(ELBO)."""
+        modes = self.distinct()
+        weight = np.exp(self.ascent.elbo[modes] - self.ascent.elbo[0])
+        weight = np.where(weight >= negligible, weight, 0.0)
+        upper = np.cumsum(weight / weight.sum())
+        return modes[np.searchsorted(upper, (np.arange(number) + 0.5) / number)]
+
+
+@dataclass(frozen=True)
+class CAVI:
+    """Sweep the factors of q in turn until the fixed point stops moving.
+
+    Attributes:
+        tol: the largest |F(eta) - eta| / (1 + |eta|) at which it has stopped; an ELBO gain of 1e-9 would leave sds wrong by 1 %.
+        restarts: random starts, fitted side by side in the same passes; the best is kept.
+        max_sweeps: give up, and say so, after so many.
+    """
+
+    tol: float = 1e-8
+    restarts: int = 8
+    max_sweeps: int = 20_000
+
+    name = "cavi"
+    label = "CAVI"
+    describes = "mean field, coordinate ascent"
+
+    def __post_init__(self):
+        if not 0 < self.tol < 1:
+            raise SettingError(f"tol is {self.tol}; want a number between 0 and 1")
+        if self.restarts < 1 or self.max_sweeps < 1:
+            raise SettingError(f"restarts is {self.restarts} and max_sweeps {self.max_sweeps}; want 1 or more of each")
+
+    def optima(self, model: Conjugate, key: Array, *, progress=None) -> Optima:
+        """Fit all restarts; sorted by ELBO, labels in their canonical order."""
+        ascent = engine.ascend(
+            model, engine.starts(model, key, self.restarts), tol=self.tol, max_sweeps=self.max_sweeps, progress=progress
+        )
+        order = np.lexsort((np.arange(self.restarts), -ascent.elbo))
+        ascent = jax.tree.map(lambda leaf: leaf[order], ascent)
+        return Optima(jax.tree.map(np.asarray, jax.vmap(model.canonical)(ascent.eta)), ascent)
+
+    @in_float64
+    def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
+        """Fit q, then draw from it.
+
+        Returns:
+            posterior (chain, draw, *event) on the constrained scale; variational/elbo (sweep,), nats, rising.
+
+        Raises:
+            SettingError: the problem has no closed-form structure.
+            NumericalError: the ELBO fell.
+        """
+        model = problem.conjugate
+        if model is None:
+            raise SettingError(f"cavi needs a closed-form structure, and {problem.name!r} has none; use svi:AutoNormal")
+        began = time.perf_counter()
+        key_fit, key_draw = jax.random.split(key)
+        optima = self.optima(model, key_fit, progress=progress)
+        eta = optima.best()
+        theta, log_p, log_q = drawn(model, eta, key_draw, chains * draws, problem.supports)
+        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
+        log_ratio = np.asarray(log_p - log_q)
+        ascent, agree = optima.ascent, optima.agreeing()
+        return posterior.build(
+            problem,
+            self.name,
+            {site: shape(value) for site, value in theta.items()},
+            seed=int(jax.random.key_data(key)[-1]),
+            settings=asdict(self),
+            status="converged" if ascent.converged[0] else "not converged",
+            status_sentence=self._sentence(ascent, agree),
+            wall_seconds=time.perf_counter() - began,
+            work=f"{self.restarts} restarts, {ascent.sweeps.min()} to {ascent.sweeps.max()} sweeps",
+            passes=int(ascent.sweeps.max()) * len(model.blocks),
+            sample_stats={"log_p": shape(log_p), "log_q": shape(log_q)},
+            variational=_variational(problem, model, eta, ascent),
+            attrs={
+                "elbo": float(ascent.elbo[0]),
+                "elbo_marginal": float(log_ratio.mean()),
+                "elbo_marginal_se": float(log_ratio.std(ddof=1) / np.sqrt(log_ratio.size)),
+                "restarts": self.restarts,
+                "restarts_agreeing": int(agree.sum()),
+                "closed_form": 1,
+            },
+        )
+
+    def _sentence(self, ascent: engine.Ascent, agree: np.ndarray) -> str:
+        many = f"{agree.sum()} of {len(agree)} restarts reached this optimum"
+        if ascent.converged[0]:
+            return f"{many}; fixed point to {ascent.residual[0]:.0e} after {ascent.sweeps[0]} sweeps"
+        return (
+            f"still moving by {ascent.residual[0]:.1e} after {self.max_sweeps} sweeps, where {self.tol:.0e} is wanted; "
+            "raise max_sweeps"
+        )
+
+
+@partial(jax.jit, static_argnames="number")
+def drawn(model: Conjugate, eta: Natural, key: Array, number: int, supports: dict):
+    """Draws of q with log p and log q of each on the unconstrained scale: ({site: (number, ...)}, (number,), (number,))."""
+
+    def one(key: Array):
+        theta = model.draw(key, eta)
+        log_volume = unconstrain(supports, theta)[1]
+        return theta, engine.log_p(model, theta) + log_volume, engine.log_q(model, eta, theta) + log_volume
+
+    return jax.lax.map(one, jax.random.split(key, number), batch_size=BATCH)
+
+
+def _variational(problem: Problem, model: Conjugate, eta: Natural, ascent: engine.Ascent) -> Dataset:
+    moments = model.moments(eta)
+    out = posterior.dataset(problem, {s: v[0] for s, v in moments.items()}, (), "mean_")
+    out = out.merge(posterior.dataset(problem, {s: np.sqrt(v[1]) for s, v in moments.items()}, (), "sd_"))
+    for name, value in model.parameters(eta).items():
+        out[f"q_{name}"] = ([f"q_{name}_dim_{i}" for i in range(np.ndim(value))], np.asarray(value))
+    trace = ascent.trace
+    out["elbo"] = ("sweep", trace[0, : ascent.sweeps[0]])
+    out["elbo_restarts"] = (("restart", "restart_sweep"), trace)
+    return out

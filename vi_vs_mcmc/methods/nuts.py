@@ -1,0 +1,214 @@
+"""The no-U-turn sampler, started where the posterior has its mass. Source: Hoffman and Gelman (2014), JMLR 15; NumPyro.
+
+A textbook start sends each chain of a mixture to another labelling or to none (R-hat 32). Here chains start from draws
+of q at the modes that coordinate ascent found, each mode getting chains in proportion to its weight; what no restart
+found stays unexplored, and the report says so.
+
+NumPyro's transition kernel is driven by one compiled loop of CHUNK draws, for warm-up and sampling alike: it compiles
+once for all data of one shape, and its state carries on where the last chunk ended.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpyro.infer.hmc import hmc
+from xarray import DataTree
+
+from vi_vs_mcmc import posterior
+from vi_vs_mcmc.errors import NumericalError, SettingError
+from vi_vs_mcmc.methods.cavi import CAVI, drawn
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Call, Problem, unconstrain
+
+CHUNK = 100  # draws between two looks at the clock
+TRIES = 100  # random starts tried for each chain of a model without a closed form
+NEGLIGIBLE = 0.01  # ELBO weight below which a mode gets no chain
+
+
+@dataclass(frozen=True)
+class NUTS:
+    """Hamiltonian Monte Carlo with adaptive path lengths, chains side by side.
+
+    Attributes:
+        warmup: adaptation steps, dropped; a multiple of 100 (it is rounded up).
+        target_accept: acceptance that the step size is adapted to; nearer 1 means smaller steps and fewer divergences.
+        dense_mass: adapt a full mass matrix, not a diagonal one.
+        max_tree_depth: a trajectory has at most 2^depth steps.
+        restarts: coordinate-ascent restarts that look for modes to start from, where the model has a closed form.
+    """
+
+    warmup: int = 300
+    target_accept: float = 0.8
+    dense_mass: bool = True
+    max_tree_depth: int = 10
+    restarts: int = 8
+
+    name = "nuts"
+    label = "NUTS"
+    describes = "Hamiltonian Monte Carlo"
+
+    def __post_init__(self):
+        if self.warmup < 1 or self.max_tree_depth < 1 or self.restarts < 1:
+            raise SettingError("warmup, max_tree_depth and restarts want 1 or more")
+        if not 0 < self.target_accept < 1:
+            raise SettingError(f"target_accept is {self.target_accept}; want a number between 0 and 1")
+
+    @in_float64
+    def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
+        """Warm up, then sample.
+
+        Returns:
+            posterior (chain, draw, *event); sample_stats: diverging, energy, tree_depth, n_steps, lp.
+
+        Raises:
+            NumericalError: no finite starting point was found.
+        """
+        sampler = self.begin(problem, key, chains=chains, progress=progress)
+        sampler.sample(draws, progress=progress)
+        return sampler.result()
+
+    @in_float64
+    def begin(self, problem: Problem, key: Array, *, chains: int, progress=None) -> Sampler:
+        """Find starting points and warm up; the sampler that comes back can be asked for draws again and again."""
+        return Sampler(self, problem, key, chains, progress)
+
+
+class Sampler:
+    """Warmed-up chains that can go on."""
+
+    def __init__(self, settings: NUTS, problem: Problem, key: Array, chains: int, progress=None):
+        self._began = time.perf_counter()
+        self._settings, self._problem, self._chains = settings, problem, chains
+        self._call, self._arrays = problem.bound
+        self._seed = int(jax.random.key_data(key)[-1])
+        self._warmup = -(-settings.warmup // CHUNK) * CHUNK
+        self._kernel = (self._call, settings.target_accept, settings.dense_mass, settings.max_tree_depth, self._warmup)
+        key_start, key_run = jax.random.split(key)
+        start = starting_points(problem, key_start, chains, settings.restarts)
+        self._state = _init(*self._kernel, self._arrays, jax.random.split(key_run, chains), start)
+        if not np.isfinite(np.asarray(self._state.potential_energy)).all():
+            raise NumericalError("the log density is not finite at a chain's start; check the data and the prior")
+        self._chunks: list[dict[str, np.ndarray]] = []
+        for done in range(0, self._warmup, CHUNK):
+            if progress is not None:
+                progress(done, self._warmup)
+            self._advance()
+        self._seconds = time.perf_counter() - self._began
+
+    @property
+    def draws(self) -> int:
+        """Draws of each chain so far."""
+        return len(self._chunks) * CHUNK
+
+    @in_float64
+    def sample(self, draws: int, *, progress=None) -> None:
+        """Go on until each chain has at least `draws` draws."""
+        began, first = time.perf_counter(), self.draws
+        while self.draws < draws:
+            self._chunks.append(self._advance())
+            if progress is not None:
+                progress(self.draws - first, draws - first)
+        self._asked = draws
+        self._seconds += time.perf_counter() - began
+
+    @in_float64
+    def result(self) -> DataTree:
+        """All draws asked for so far."""
+        joined = {name: np.concatenate([c[name] for c in self._chunks], 1)[:, : self._asked] for name in self._chunks[0]}
+        steps = joined["n_steps"]
+        return posterior.build(
+            self._problem,
+            "nuts",
+            {name: joined[name] for name in self._problem.all_sites},
+            seed=self._seed,
+            settings=asdict(self._settings),
+            status="ok",
+            status_sentence=f"{self._chains} chains of {self._asked} draws after {self._warmup} warm-up steps",
+            wall_seconds=self._seconds,
+            work=f"{self._chains} × {self._asked} draws after {self._warmup} warm-up",
+            passes=int(steps.sum(1).max()),
+            sample_stats={
+                "diverging": joined["diverging"].astype(bool),
+                "energy": joined["energy"],
+                "n_steps": steps,
+                "tree_depth": np.ceil(np.log2(steps + 1)).astype(int),
+                "lp": -joined["potential"],
+            },
+            attrs={"max_tree_depth": self._settings.max_tree_depth, "warmup": self._warmup},
+        )
+
+    def _advance(self) -> dict[str, np.ndarray]:
+        self._state, out = _chunk(*self._kernel, self._arrays, self._state)
+        return {name: np.swapaxes(np.asarray(value), 0, 1) for name, value in out.items()}
+
+
+@in_float64
+def starting_points(problem: Problem, key: Array, chains: int, restarts: int) -> dict[str, Array]:
+    """Unconstrained starting points, leaves (chains, ...): draws of q at the modes found, or random ones.
+
+    A mode gets chains in proportion to the softmax of the ELBOs of the distinct optima.
+    """
+    if problem.conjugate is None:
+        return _random_starts(problem, key, chains)
+    key_fit, key_draw = jax.random.split(key)
+    optima = CAVI(restarts=restarts).optima(problem.conjugate, key_fit)
+    chosen = optima.allocate(chains, NEGLIGIBLE)
+    keys = jax.random.split(key_draw, chains)
+    points = []
+    for chain, mode in enumerate(chosen):
+        eta = jax.tree.map(lambda leaf, mode=mode: jnp.asarray(leaf[mode]), optima.eta)
+        theta = drawn(problem.conjugate, eta, keys[chain], 1, problem.supports)[0]
+        points.append(unconstrain(problem.supports, {name: theta[name][0] for name in problem.latent})[0])
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *points)
+
+
+def _random_starts(problem: Problem, key: Array, chains: int) -> dict[str, Array]:
+    """The best of TRIES uniform points on (-2, 2) for each chain, by log density: most are far from all mass."""
+    call, arrays = problem.bound
+    shapes = {n: jax.eval_shape(lambda v, n=n: unconstrain({n: problem.supports[n]}, {n: v})[0][n], np.zeros(s.shape)) for n, s in problem.latent.items()}
+
+    @jax.jit
+    def one(arrays, key: Array):
+        keys = jax.random.split(key, (TRIES, len(shapes)))
+        draw = lambda k: {n: jax.random.uniform(k[i], s.shape, s.dtype, -2.0, 2.0) for i, (n, s) in enumerate(shapes.items())}
+        points = jax.vmap(draw)(keys)
+        density = jax.vmap(lambda u: call.log_density(arrays, u))(points)
+        best = jnp.argmax(jnp.where(jnp.isnan(density), -jnp.inf, density))
+        return jax.tree.map(lambda leaf: leaf[best], points)
+
+    return jax.vmap(partial(one, arrays))(jax.random.split(key, chains))
+
+
+def _functions(call: Call, target_accept: float, dense_mass: bool, max_tree_depth: int, warmup: int, arrays, state_or_start):
+    """NumPyro's init and sample functions; the second reads variables that a call of the first sets."""
+    init, sample = hmc(lambda u: -call.log_density(arrays, u), algo="NUTS")
+    settings = {"target_accept_prob": target_accept, "dense_mass": dense_mass, "max_tree_depth": max_tree_depth}
+    begin = lambda key, u: init(u, warmup, rng_key=key, **settings)
+    return begin, sample
+
+
+@partial(jax.jit, static_argnums=range(5))
+def _init(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, keys, start):
+    begin, _ = _functions(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, start)
+    return jax.vmap(begin)(keys, start)
+
+
+@partial(jax.jit, static_argnums=range(5))
+def _chunk(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, state):
+    begin, sample = _functions(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, state)
+    jax.vmap(begin)(state.rng_key, state.z)  # for its side effects while tracing; the compiler drops it
+
+    def body(state, _):
+        state = jax.vmap(lambda s: sample(s, (), {}))(state)
+        sites = jax.vmap(lambda u: call.constrain(arrays, u))(state.z)
+        stats = {"diverging": state.diverging, "energy": state.energy, "n_steps": state.num_steps, "potential": state.potential_energy}
+        return state, {**sites, **stats}
+
+    return jax.lax.scan(body, state, None, CHUNK)

@@ -1,0 +1,19 @@
+"""k-hat: how heavy the tail of the importance ratios p / q is. Source: Vehtari et al. (2024), Pareto smoothed IS, JMLR 25."""
+
+from __future__ import annotations
+
+import numpy as np
+from arviz_stats.base import array_stats
+from xarray import DataTree
+
+
+def khat(tree: DataTree) -> tuple[float, float] | None:
+    """The generalised Pareto shape of the largest ratios and the threshold min(1 - 1 / log10 S, 0.7).
+
+    None where the method has no density: no `log_p` and `log_q` in `sample_stats`.
+    """
+    if "sample_stats" not in tree.children or not {"log_p", "log_q"} <= set(tree["sample_stats"].data_vars):
+        return None
+    log_ratio = (tree["sample_stats"]["log_p"] - tree["sample_stats"]["log_q"]).values.ravel()
+    shape = float(array_stats.psislw(-log_ratio)[1])  # ArviZ takes negative log ratios
+    return shape, float(min(1.0 - 1.0 / np.log10(log_ratio.size), 0.7))

@@ -1,0 +1,209 @@
+"""A posterior, from any method: an ArviZ DataTree with the groups and names that everything here agrees on.
+
+`posterior` (chain, draw, ...), `sample_stats`, `observed_data`, and for a VI method `variational`. Draws of a VI method
+have the reference's (chain, draw) shape; chain means nothing there, so no R-hat or ESS is computed from them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from xarray import DataArray, Dataset, DataTree
+
+from vi_vs_mcmc.errors import DataError, SettingError
+from vi_vs_mcmc.problem import Problem
+
+PACKAGES = ("vi-vs-mcmc", "jax", "numpyro", "arviz-stats", "numpy", "plotly")
+SAMPLE = ("chain", "draw")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide the numbers."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def dataset(problem: Problem, values: Mapping[str, np.ndarray], lead: tuple[str, ...] = SAMPLE, prefix: str = "") -> Dataset:
+    """Values of sites as a Dataset: leading dims `lead`, then the site's own, with integer or given coordinates."""
+    variables, coords = {}, {}
+    for name, value in values.items():
+        dims = (*lead, *problem.site_dims(name))
+        variables[prefix + name] = (dims, np.asarray(value))
+        for dim, size in zip(dims, np.shape(value), strict=True):
+            coords[dim] = np.asarray(problem.coords.get(dim, np.arange(size)))
+    return Dataset(variables, coords)
+
+
+def build(
+    problem: Problem,
+    method: str,
+    draws: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+    status: str,
+    status_sentence: str,
+    wall_seconds: float,
+    work: str,
+    passes: int,
+    sample_stats: Mapping[str, np.ndarray] | None = None,
+    variational: Dataset | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> DataTree:
+    """The DataTree of one method's result.
+
+    Args:
+        problem: what was fitted.
+        method: its name.
+        draws: (chain, draw, *site) by site.
+        seed: the run is determined by it.
+        settings: the method's settings.
+        status: "ok", "converged" or "not converged".
+        status_sentence: why, with the numbers.
+        wall_seconds: compilation included.
+        work: what was done, in words.
+        passes: over the data.
+        sample_stats: (chain, draw) by name.
+        variational: final parameters, closed-form moments, the ELBO's trace.
+        attrs: more, such as `elbo`.
+    """
+    groups = {"/posterior": dataset(problem, draws)}
+    if sample_stats:
+        groups["/sample_stats"] = Dataset({k: (SAMPLE, np.asarray(v)) for k, v in sample_stats.items()})
+    if problem.table is not None:
+        groups["/observed_data"] = observed(problem)
+    if variational is not None:
+        groups["/variational"] = variational
+    tree = DataTree.from_dict(groups)
+    tree.attrs = {
+        "method": method,
+        "settings": json.dumps(dict(settings)),
+        "seed": seed,
+        "status": status,
+        "status_sentence": status_sentence,
+        "wall_seconds": wall_seconds,
+        "work": work,
+        "passes": passes,
+        "versions": json.dumps(versions()),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **(attrs or {}),
+    }
+    return tree
+
+
+def observed(problem: Problem) -> Dataset:
+    """The rows of the problem's table: x (observation, feature), column names along feature."""
+    table = problem.table
+    if table is None:
+        raise SettingError("this problem has no table")
+    coords = {
+        "observation": np.arange(len(table.values)),
+        "feature": np.arange(len(table.columns)),
+        "column": ("feature", np.array(table.columns, dtype=object)),
+    }
+    return Dataset({"x": (("observation", "feature"), table.values)}, coords)
+
+
+def scalars(tree: DataTree, sites: Iterable[str] | None = None) -> DataArray:
+    """Every distinct scalar of the sites, (chain, draw, parameter); of a symmetric matrix only i >= j.
+
+    Labels read `means[0, 1]`, with the coordinates' own values.
+    """
+    group = _posterior(tree)
+    blocks, labels = [], []
+    for name in group.data_vars if sites is None else sites:
+        flat, names = scalar_values(group[name])
+        blocks.append(flat)
+        labels += names
+    values = np.concatenate(blocks, -1) if blocks else np.zeros((*group["draw"].shape, 0))
+    return DataArray(values, dims=(*SAMPLE, "parameter"), coords={"parameter": labels})
+
+
+def scalar_values(values: DataArray, like: DataArray | None = None) -> tuple[np.ndarray, list[str]]:
+    """Distinct scalars of one variable, (..., parameters), and their labels.
+
+    Args:
+        values: leading dims among chain and draw, then the site's own.
+        like: decides which entries are distinct, where `values` alone cannot tell (a mean, an sd).
+    """
+    lead = [d for d in SAMPLE if d in values.dims]
+    values = values.transpose(*lead, ...)
+    own = [d for d in values.dims if d not in SAMPLE]
+    keep = _distinct(values if like is None else like.transpose(*[d for d in SAMPLE if d in like.dims], ...))
+    indices = [i for i in np.ndindex(*(values.sizes[d] for d in own)) if keep(i)]
+    flat = np.stack([values.values[(..., *i)] for i in indices], -1)
+    names = []
+    for index in indices:
+        at = ", ".join(str(values.coords[d].values[i]) if d in values.coords else str(i) for d, i in zip(own, index, strict=True))
+        names.append(f"{values.name}[{at}]" if own else str(values.name))
+    return flat, names
+
+
+def save(tree: DataTree, path: Path) -> None:
+    """Write netCDF whole or not at all: to a temporary name, then renamed into place."""
+    temporary = path.with_name(path.name + ".part")
+    tree.to_netcdf(temporary, engine="h5netcdf")
+    os.replace(temporary, path)
+
+
+def load(path: str | Path) -> DataTree:
+    """Read a posterior that any ArviZ tool saved as netCDF, in full.
+
+    Raises:
+        DataError: no such file, not netCDF, or no `posterior` group with chain and draw.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"no file {path}; want a posterior saved as netCDF by ArviZ")
+    try:
+        tree = xr.open_datatree(path, engine="h5netcdf").load()
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} cannot be read as netCDF: {error}") from error
+    finally_close(tree)
+    _posterior(tree, str(path))
+    return tree
+
+
+def finite(draws: DataArray, where: str) -> None:
+    """Refuse draws that are not finite.
+
+    Raises:
+        DataError: names the parameter and how many of its draws.
+    """
+    bad = ~np.isfinite(draws.values)
+    if bad.any():
+        counts = bad.sum((0, 1))
+        worst = int(counts.argmax())
+        raise DataError(
+            f"{where}: {counts[worst]} draws of {draws.parameter.values[worst]} are not finite; want numbers in every draw"
+        )
+
+
+def finally_close(tree: DataTree) -> None:
+    """Close the file that a loaded tree came from."""
+    tree.close()
+
+
+def _posterior(tree: DataTree, where: str = "the posterior") -> Dataset:
+    if "posterior" not in tree.children:
+        raise DataError(f"{where} has no group 'posterior'; it has {', '.join(tree.children) or 'none'}")
+    group = tree["posterior"].to_dataset()
+    if not set(SAMPLE) <= set(group.dims):
+        raise DataError(f"{where}: the group 'posterior' has dims {', '.join(map(str, group.dims))}; want chain and draw")
+    return group
+
+
+def _distinct(values: DataArray):
+    own = [d for d in values.dims if d not in SAMPLE]
+    array = values.values
+    square = len(own) >= 2 and array.shape[-1] == array.shape[-2] > 1
+    if square and np.allclose(array, np.swapaxes(array, -1, -2), rtol=1e-9, atol=0, equal_nan=True):
+        return lambda index: index[-2] >= index[-1]
+    return lambda index: True

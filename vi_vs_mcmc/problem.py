@@ -1,0 +1,228 @@
+"""A problem: a NumPyro program bound to its data, and what is known of its posterior."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from jax import Array
+from numpyro.distributions import biject_to
+from numpyro.infer.initialization import init_to_feasible
+from numpyro.infer.util import constrain_fn, potential_energy
+
+from vi_vs_mcmc.conjugate import Conjugate
+from vi_vs_mcmc.data import Table
+from vi_vs_mcmc.errors import DataError, SettingError
+from vi_vs_mcmc.precision import in_float64
+
+
+@dataclass(frozen=True)
+class Site:
+    """One sample or deterministic site of a program."""
+
+    name: str
+    shape: tuple[int, ...]
+    support: Any  # a NumPyro constraint; None for a deterministic site
+    plates: tuple[tuple[int, str], ...]  # (axis from the right of the batch shape, name)
+    event_dim: int
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A NumPyro program, the data it is called with, and what is known of its posterior.
+
+    Any program becomes a problem: `Problem(program, args=(x,))`; the rest is read off the program.
+
+    Attributes:
+        program: the NumPyro model; called as `program(*args, **kwargs)`.
+        args: its positional arguments; arrays are promoted to float64.
+        kwargs: its keyword arguments.
+        dims: dimension names of each site, without chain and draw; those left out are read off the plates.
+        coords: labels along dimensions; integers where left out.
+        exchangeable: the dimension whose labels the posterior cannot tell apart, or None.
+        conjugate: the closed-form structure, or None.
+        sites: what is compared; by default every latent site.
+        name: the plugin's name, or the program's.
+        settings: the settings it was made with, for the record.
+        truth: values that generated the data, by site, where they are known.
+        table: the data as read, where they came from a table.
+    """
+
+    program: Callable[..., Any]
+    args: tuple = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    coords: Mapping[str, Sequence] = field(default_factory=dict)
+    exchangeable: str | None = None
+    conjugate: Conjugate | None = None
+    sites: tuple[str, ...] | None = None
+    name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mapping[str, np.ndarray] | None = None
+    table: Table | None = None
+
+    def __post_init__(self):
+        if not callable(self.program):
+            raise SettingError(f"a problem needs a NumPyro program, a function; got {type(self.program).__name__}")
+        object.__setattr__(self, "args", tuple(_promoted(a, f"argument {i}") for i, a in enumerate(self.args)))
+        object.__setattr__(self, "kwargs", {k: _promoted(v, k) for k, v in self.kwargs.items()})
+        object.__setattr__(self, "name", self.name or getattr(self.program, "__name__", "program"))
+
+    @cached_property
+    @in_float64
+    def _trace(self) -> dict[str, dict]:
+        """One run of the program at feasible values: an improper prior has no draws."""
+        seeded = numpyro.handlers.seed(self.program, jax.random.key(0))
+        feasible = numpyro.handlers.substitute(seeded, substitute_fn=_continuous(init_to_feasible()))
+        with numpyro.handlers.block():
+            trace = numpyro.handlers.trace(feasible).get_trace(*self.args, **self.kwargs)
+        for name, site in trace.items():
+            if _is_latent(site) and site["fn"].support.is_discrete:
+                raise SettingError(
+                    f"site {name!r} is discrete, and NUTS and SVI move continuous sites only; sum it out of the program "
+                    "(for a mixture: numpyro.distributions.MixtureSameFamily)"
+                )
+        if not any(_is_latent(site) for site in trace.values()):
+            raise SettingError(f"program {self.name!r} has no latent site: there is no posterior to compare")
+        return trace
+
+    @cached_property
+    def all_sites(self) -> dict[str, Site]:
+        """Every latent and deterministic site by name."""
+        found = {}
+        for name, site in self._trace.items():
+            latent = _is_latent(site)
+            if latent or site["type"] == "deterministic":
+                plates = tuple((frame.dim, frame.name) for frame in site["cond_indep_stack"]) if latent else ()
+                support, event_dim = (site["fn"].support, site["fn"].event_dim) if latent else (None, 0)
+                found[name] = Site(name, tuple(np.shape(site["value"])), support, plates, event_dim)
+        return found
+
+    @cached_property
+    def latent(self) -> dict[str, Site]:
+        """The latent sites: what NUTS and SVI move."""
+        return {name: site for name, site in self.all_sites.items() if site.support is not None}
+
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """Names of the compared sites."""
+        if self.sites is None:
+            return tuple(self.latent)
+        missing = [s for s in self.sites if s not in self.all_sites]
+        if missing:
+            raise SettingError(f"no site {missing[0]!r} in the program; it has {', '.join(self.all_sites)}")
+        return tuple(self.sites)
+
+    def site_dims(self, name: str) -> tuple[str, ...]:
+        """Dimension names of a site: those given, else its plates, else NAME_dim_i."""
+        if name in self.dims:
+            return tuple(self.dims[name])
+        site = self.all_sites[name]
+        names = [f"{name}_dim_{i}" for i in range(len(site.shape))]
+        for dim, plate in site.plates:
+            axis = len(site.shape) - site.event_dim + dim
+            if 0 <= axis < len(names):
+                names[axis] = plate
+        return tuple(names)
+
+    @cached_property
+    def bound(self) -> tuple[Call, tuple[np.ndarray, ...]]:
+        """The program's call as a static part and its arrays: what compiles once serves every data set of one shape."""
+        leaves, structure = jax.tree.flatten((self.args, dict(self.kwargs)))
+        arrays = tuple(leaf for leaf in leaves if isinstance(leaf, np.ndarray))
+        constants = tuple(_HOLE if isinstance(leaf, np.ndarray) else leaf for leaf in leaves)
+        return Call(self.program, structure, constants), arrays
+
+    @property
+    def supports(self) -> dict[str, Any]:
+        """The support of each latent site; NumPyro's constraints are pytrees, so this may cross `jax.jit`."""
+        return {name: site.support for name, site in self.latent.items()}
+
+
+class _Hole:
+    """Stands where an array was taken out of the arguments."""
+
+
+_HOLE = _Hole()
+
+
+@dataclass(frozen=True)
+class Call:
+    """A program and all of its arguments but the arrays: hashable, so that `jax.jit` may treat it as static."""
+
+    program: Callable[..., Any]
+    structure: Any
+    constants: tuple
+
+    def __hash__(self) -> int:
+        try:
+            return hash((self.program, self.structure, self.constants))
+        except TypeError:  # an argument that cannot be hashed: one compilation for each problem
+            return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Call) or self.structure != other.structure or self.program is not other.program:
+            return self is other
+        return all(a is b or (type(a) is type(b) and _equal(a, b)) for a, b in zip(self.constants, other.constants, strict=True))
+
+    def arguments(self, arrays: Sequence[Array]) -> tuple[tuple, dict]:
+        """(args, kwargs) with the arrays back in place."""
+        rest = iter(arrays)
+        return jax.tree.unflatten(self.structure, [next(rest) if leaf is _HOLE else leaf for leaf in self.constants])
+
+    def log_density(self, arrays: Sequence[Array], unconstrained: Mapping[str, Array]) -> Array:
+        """log p(x, theta) with respect to the unconstrained coordinates, ()."""
+        args, kwargs = self.arguments(arrays)
+        return -potential_energy(self.program, args, kwargs, unconstrained)
+
+    def constrain(self, arrays: Sequence[Array], unconstrained: Mapping[str, Array]) -> dict[str, Array]:
+        """Latent and deterministic sites on their constrained scale."""
+        args, kwargs = self.arguments(arrays)
+        return constrain_fn(self.program, args, kwargs, unconstrained, return_deterministic=True)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):
+        return False
+
+
+def unconstrain(supports: Mapping[str, Any], theta: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+    """Unconstrained coordinates u of the latent sites, by NumPyro's bijections, and log|d theta / d u|, ()."""
+    values, total = {}, jnp.zeros(())
+    for name, support in supports.items():
+        transform = biject_to(support)
+        values[name] = transform.inv(theta[name])
+        total += jnp.sum(transform.log_abs_det_jacobian(values[name], theta[name]))
+    return values, total
+
+
+def _is_latent(site: dict) -> bool:
+    return site["type"] == "sample" and not site["is_observed"]
+
+
+def _continuous(choose: Callable[[dict], Any]) -> Callable[[dict], Any]:
+    def substitute(site: dict) -> Any:
+        return choose(site) if _is_latent(site) and not site["fn"].support.is_discrete else None
+
+    return substitute
+
+
+def _promoted(value: Any, where: str) -> Any:
+    if not isinstance(value, np.ndarray | jax.Array):
+        return value
+    array = np.asarray(value)
+    if array.dtype == object:
+        raise DataError(f"{where} is an array of Python objects; want numbers")
+    if array.dtype in (np.float32, np.float16):
+        warnings.warn(f"{where} is {array.dtype}; it is promoted to float64, in which everything compared runs", stacklevel=4)
+        return array.astype(np.float64)
+    return array
