@@ -1,0 +1,46 @@
+"""Give it any NumPyro model and data; it tells you how overconfident your variational posterior is, where and by how much.
+
+    import vi_vs_mcmc as vm
+
+    problem = vm.load("gmm")("faithful.csv", components=2)
+    comparison = vm.compare(problem, seed=0)
+    comparison.save("reports/faithful")
+
+Names are loaded on first use: importing the package imports neither JAX nor xarray.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "CAVI": "methods.cavi",
+    "Comparison": "record",
+    "DataError": "errors",
+    "NUTS": "methods.nuts",
+    "NumericalError": "errors",
+    "Problem": "problem",
+    "SVI": "methods.svi",
+    "SettingError": "errors",
+    "Tolerance": "verdict",
+    "check": "check",
+    "compare": "compare",
+    "fit": "compare",
+    "load": "plugins",
+    "study": "study",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vi_vs_mcmc' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"vi_vs_mcmc.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -110,7 +110,7 @@ def _open(source: Any) -> _Source:
     import narwhals as nw
 
     if nw.dependencies.is_into_dataframe(source):
-        return _frame(source, "the frame")
+        return _frame(nw.to_native(source, pass_through=True), "the frame")
     if hasattr(source, "__array__"):
         return _array(np.asarray(source), "the array")
     raise DataError(f"cannot read a table from a {type(source).__name__}; want a path, an array or a frame.")
@@ -160,21 +160,23 @@ def _csv(path: Path, delimiter: str) -> _Source:
     try:
         table = arrow.read_csv(path, arrow.ReadOptions(column_names=names), parse)
     except ArrowInvalid:
-        lengths = ((line, len(row)) for line, row in _lines(path, delimiter))
+        lengths = ((line, len(row)) for line, row in _lines(path, delimiter, strict=True))
         if odd := next((pair for pair in lengths if pair[1] != len(first)), None):
-            got = "line {} has {} cells, the first row {}".format(*odd, len(first))
+            got = "line {} has another number of cells ({}) than the first row ({})".format(*odd, len(first))
             raise DataError(f"{path.name} is ragged: {got}; want rows of one length.") from None
         raise
+    if table.num_rows and "\n" in str(table.columns[-1][-1]):  # perhaps a quote that nothing closes
+        deque(_lines(path, delimiter, strict=True), maxlen=0)
     found = _frame(table, path.name)
     if not header:
         found.notes.insert(0, f"{path.name} has no header: its first row is all numbers and counts as data.")
     return replace(found, line=lambda row: next(islice(_lines(path, delimiter), row + header, None))[0])
 
 
-def _lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(path: Path, delimiter: str, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, with the line it begins on."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        reader, line = csv.reader(stream, delimiter=delimiter), 1
+    with path.open(encoding="utf-8-sig", errors="strict" if strict else "replace", newline="") as stream:
+        reader, line = csv.reader(stream, delimiter=delimiter, strict=strict), 1
         for row in reader:
             if row:
                 yield line, row
@@ -212,12 +214,13 @@ def _frame(native: Any, label: str) -> _Source:
             found.numeric[name] = series.to_numpy().astype(np.float64)
             continue
         found.other[name] = type(series.dtype).__name__.lower()
-        share = np.mean([bool(_NUMBER.fullmatch(str(c))) for c in series.head(1000)])
+        share = np.mean([bool(_NUMBER.fullmatch(str(c).replace(",", "."))) for c in series.head(1000)])
         if found.other[name] in ("string", "object") and share > 0.5:
             cells = ((i, str(c)) for i, c in enumerate(series, 1) if str(c) not in _MISSING)
             odd = (f"row {i} holds {c!r}" for i, c in cells if not _NUMBER.fullmatch(c))
-            fact = f"column {name!r} is left out, though mostly numbers ({next(odd, 'kept as text')})"
-            found.notes.append(f"{fact}: no model will see it; write plain numbers, missing cells as empty.")
+            found.other[name] += f" ({next(odd, 'of plain numbers')})"
+            fact = f"column {name!r} is left out, though mostly numbers: it is {found.other[name]}"
+            found.notes.append(f"{fact}; no model will see it; write plain numbers, missing cells as empty.")
     return found
 
 
@@ -234,7 +237,7 @@ def _choose(found: _Source, columns: Sequence[str] | None) -> tuple[list[str], l
                 raise DataError(f"column {name!r} of {found.label} is not numeric but {found.other[name]}.")
         return chosen, []
     if not found.numeric:
-        types = ", ".join(f"{name!r} ({kind})" for name, kind in found.other.items()) or "no columns at all"
+        types = ", ".join(f"{name!r}: {kind}" for name, kind in found.other.items()) or "no columns at all"
         raise DataError(f"{found.label} has no numeric column, only {types}; want at least one.")
     named = {name: cells for name, cells in found.numeric.items() if _INDEX.fullmatch(name)}
     starts = {name: set(cells - np.arange(found.rows)) for name, cells in named.items()}

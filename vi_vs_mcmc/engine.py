@@ -161,10 +161,22 @@ def starts(model: Conjugate, key: Array, number: int) -> Natural:
     return jax.vmap(model.start)(jax.random.split(key, number))
 
 
+def replay(model: Conjugate, eta: Natural, sweeps: int) -> np.ndarray:
+    """sum_n log p(x_n | theta) at the expected parameters before each of the first sweeps from `eta`, (sweeps,), nats."""
+    chunks = -(-sweeps // CHUNK)
+    out = []
+    for _ in range(chunks):
+        eta, values = _replayed(model, eta)
+        out.append(np.asarray(values))
+    return np.concatenate(out)[:sweeps]
+
+
 @jax.jit
-def log_likelihood(model: Conjugate, theta: dict[str, Array]) -> Array:
-    """sum_n log p(x_n | theta), (): the local function at t(theta)."""
-    return total(model, model.sufficient(theta))[0]
+def _replayed(model: Conjugate, eta: Natural):
+    def body(eta, _):
+        return sweep(model, eta)[2], total(model, model.sufficient(model.point(eta)))[0]
+
+    return jax.lax.scan(body, eta, None, CHUNK)
 
 
 def log_p(model: Conjugate, theta: dict[str, Array]) -> Array:

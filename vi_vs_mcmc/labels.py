@@ -84,6 +84,15 @@ def align(tree: DataTree, dim: str, pivot: Pivot) -> tuple[DataTree, Moved]:
     return out, _moved(order)
 
 
+def match(values: dict[str, np.ndarray], to: dict[str, np.ndarray]) -> np.ndarray:
+    """Which component of `values` stands at each place of `to`: the least squared distance, features scaled alike, (K,)."""
+    stack = lambda of: np.concatenate([np.reshape(of[site], (len(of[site]), -1)) for site in values], 1)
+    own, theirs = stack(values), stack(to)
+    scale = np.maximum(theirs.std(0), np.finfo(float).tiny)
+    cost = (((theirs[:, None] - own[None]) / scale) ** 2).sum(-1)
+    return linear_sum_assignment(cost)[1]
+
+
 def _features(tree: DataTree, dim: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """(chain, draw, K, features) and the features' names: every site with the dimension, symmetric matrices once."""
     posterior = tree["posterior"].to_dataset()

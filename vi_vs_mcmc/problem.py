@@ -53,6 +53,9 @@ class Problem:
         settings: the settings it was made with, for the record.
         truth: values that generated the data, by site, where they are known.
         table: the data as read, where they came from a table.
+        title: the name and what sets this one apart, for a heading.
+        priors: the priors in words.
+        cautions: what the reader should know of these settings: (fact, what follows, remedy or None).
     """
 
     program: Callable[..., Any]
@@ -67,6 +70,9 @@ class Problem:
     settings: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, np.ndarray] | None = None
     table: Table | None = None
+    title: str = ""
+    priors: str | None = None
+    cautions: tuple[tuple[str, str, str | None], ...] = ()
 
     def __post_init__(self):
         if not callable(self.program):
@@ -74,6 +80,7 @@ class Problem:
         object.__setattr__(self, "args", tuple(_promoted(a, f"argument {i}") for i, a in enumerate(self.args)))
         object.__setattr__(self, "kwargs", {k: _promoted(v, k) for k, v in self.kwargs.items()})
         object.__setattr__(self, "name", self.name or getattr(self.program, "__name__", "program"))
+        object.__setattr__(self, "title", self.title or self.name)
 
     @cached_property
     @in_float64

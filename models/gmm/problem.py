@@ -90,6 +90,30 @@ def gmm(
         settings={"components": count, **{k: v.tolist() for k, v in prior.items()}},
         truth=_truth(count) if builtin else None,
         table=table,
+        title=f"gmm, {count} component{'s' if count > 1 else ''}",
+        priors=_in_words(prior),
+        cautions=_cautions(prior["degrees_of_freedom"].min(), dimension),
+    )
+
+
+def _in_words(prior: dict[str, np.ndarray]) -> str:
+    """The priors on one line: one value where all components share it."""
+    parts = []
+    for name, value in prior.items():
+        shown = value[0] if np.all(value == value[:1]) else value
+        parts.append(f"{name.replace('_', ' ')} {np.array2string(np.round(shown, 6), separator=', ', max_line_width=1000)}")
+    return "; ".join(part.replace("\n", "") for part in parts)
+
+
+def _cautions(degrees_of_freedom: float, dimension: int) -> tuple[tuple[str, str, str | None], ...]:
+    if degrees_of_freedom > dimension + 1:
+        return ()
+    return (
+        (
+            "An empty component\u2019s mean has no finite sd.",
+            f"The prior has {degrees_of_freedom:g} degrees of freedom in {dimension} dimensions; components that own rows are not affected.",
+            f"--set degrees_of_freedom={dimension + 4}",
+        ),
     )
 
 

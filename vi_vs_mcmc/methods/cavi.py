@@ -27,6 +27,7 @@ class Optima:
     """What R restarts found, best first; numpy arrays with a leading axis R."""
 
     eta: Natural
+    start: Natural
     ascent: engine.Ascent
 
     def best(self) -> Natural:
@@ -78,12 +79,11 @@ class CAVI:
 
     def optima(self, model: Conjugate, key: Array, *, progress=None) -> Optima:
         """Fit all restarts; sorted by ELBO, labels in their canonical order."""
-        ascent = engine.ascend(
-            model, engine.starts(model, key, self.restarts), tol=self.tol, max_sweeps=self.max_sweeps, progress=progress
-        )
+        start = engine.starts(model, key, self.restarts)
+        ascent = engine.ascend(model, start, tol=self.tol, max_sweeps=self.max_sweeps, progress=progress)
         order = np.lexsort((np.arange(self.restarts), -ascent.elbo))
-        ascent = jax.tree.map(lambda leaf: leaf[order], ascent)
-        return Optima(jax.tree.map(np.asarray, jax.vmap(model.canonical)(ascent.eta)), ascent)
+        start, ascent = jax.tree.map(lambda leaf: np.asarray(leaf)[order], (start, ascent))
+        return Optima(jax.tree.map(np.asarray, jax.vmap(model.canonical)(ascent.eta)), start, ascent)
 
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
@@ -119,7 +119,7 @@ class CAVI:
             work=f"{self.restarts} restarts, {ascent.sweeps.min()} to {ascent.sweeps.max()} sweeps",
             passes=int(ascent.sweeps.max()) * len(model.blocks),
             sample_stats={"log_p": shape(log_p), "log_q": shape(log_q)},
-            variational=_variational(problem, model, eta, ascent),
+            variational=_variational(problem, model, eta, optima),
             attrs={
                 "elbo": float(ascent.elbo[0]),
                 "elbo_marginal": float(log_ratio.mean()),
@@ -152,13 +152,15 @@ def drawn(model: Conjugate, eta: Natural, key: Array, number: int, supports: dic
     return jax.lax.map(one, jax.random.split(key, number), batch_size=BATCH)
 
 
-def _variational(problem: Problem, model: Conjugate, eta: Natural, ascent: engine.Ascent) -> Dataset:
-    moments = model.moments(eta)
+def _variational(problem: Problem, model: Conjugate, eta: Natural, optima: Optima) -> Dataset:
+    moments, ascent = model.moments(eta), optima.ascent
     out = posterior.dataset(problem, {s: v[0] for s, v in moments.items()}, (), "mean_")
     out = out.merge(posterior.dataset(problem, {s: np.sqrt(v[1]) for s, v in moments.items()}, (), "sd_"))
     for name, value in model.parameters(eta).items():
         out[f"q_{name}"] = ([f"q_{name}_dim_{i}" for i in range(np.ndim(value))], np.asarray(value))
-    trace = ascent.trace
-    out["elbo"] = ("sweep", trace[0, : ascent.sweeps[0]])
-    out["elbo_restarts"] = (("restart", "restart_sweep"), trace)
+    sweeps = int(ascent.sweeps[0])
+    start = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), optima.start)
+    out["elbo"] = ("sweep", ascent.trace[0, :sweeps])
+    out["log_likelihood"] = ("sweep", engine.replay(model, start, sweeps))
+    out["elbo_restarts"] = (("restart", "restart_sweep"), ascent.trace)
     return out

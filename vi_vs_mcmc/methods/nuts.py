@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpyro.infer.hmc import hmc
@@ -23,13 +22,11 @@ from xarray import DataTree
 
 from vi_vs_mcmc import posterior
 from vi_vs_mcmc.errors import NumericalError, SettingError
-from vi_vs_mcmc.methods.cavi import CAVI, drawn
+from vi_vs_mcmc.methods.starts import starting_points
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.problem import Call, Problem
 
 CHUNK = 100  # draws between two looks at the clock
-TRIES = 100  # random starts tried for each chain of a model without a closed form
-NEGLIGIBLE = 0.01  # ELBO weight below which a mode gets no chain
 
 
 @dataclass(frozen=True)
@@ -147,43 +144,6 @@ class Sampler:
     def _advance(self) -> dict[str, np.ndarray]:
         self._state, out = _chunk(*self._kernel, self._arrays, self._state)
         return {name: np.swapaxes(np.asarray(value), 0, 1) for name, value in out.items()}
-
-
-@in_float64
-def starting_points(problem: Problem, key: Array, chains: int, restarts: int) -> dict[str, Array]:
-    """Unconstrained starting points, leaves (chains, ...): draws of q at the modes found, or random ones.
-
-    A mode gets chains in proportion to the softmax of the ELBOs of the distinct optima.
-    """
-    if problem.conjugate is None:
-        return _random_starts(problem, key, chains)
-    key_fit, key_draw = jax.random.split(key)
-    optima = CAVI(restarts=restarts).optima(problem.conjugate, key_fit)
-    chosen = optima.allocate(chains, NEGLIGIBLE)
-    keys = jax.random.split(key_draw, chains)
-    points = []
-    for chain, mode in enumerate(chosen):
-        eta = jax.tree.map(lambda leaf, mode=mode: jnp.asarray(leaf[mode]), optima.eta)
-        theta = drawn(problem.conjugate, eta, keys[chain], 1, problem.supports)[0]
-        points.append(unconstrain(problem.supports, {name: theta[name][0] for name in problem.latent})[0])
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *points)
-
-
-def _random_starts(problem: Problem, key: Array, chains: int) -> dict[str, Array]:
-    """The best of TRIES uniform points on (-2, 2) for each chain, by log density: most are far from all mass."""
-    call, arrays = problem.bound
-    shapes = {n: jax.eval_shape(lambda v, n=n: unconstrain({n: problem.supports[n]}, {n: v})[0][n], np.zeros(s.shape)) for n, s in problem.latent.items()}
-
-    @jax.jit
-    def one(arrays, key: Array):
-        keys = jax.random.split(key, (TRIES, len(shapes)))
-        draw = lambda k: {n: jax.random.uniform(k[i], s.shape, s.dtype, -2.0, 2.0) for i, (n, s) in enumerate(shapes.items())}
-        points = jax.vmap(draw)(keys)
-        density = jax.vmap(lambda u: call.log_density(arrays, u))(points)
-        best = jnp.argmax(jnp.where(jnp.isnan(density), -jnp.inf, density))
-        return jax.tree.map(lambda leaf: leaf[best], points)
-
-    return jax.vmap(partial(one, arrays))(jax.random.split(key, chains))
 
 
 def _functions(call: Call, target_accept: float, dense_mass: bool, max_tree_depth: int, warmup: int, arrays, state_or_start):

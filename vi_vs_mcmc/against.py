@@ -1,0 +1,103 @@
+"""Everything against one reference: which scalars are judged, the reference's health, the table, the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from xarray import DataTree
+
+from vi_vs_mcmc.labels import Moved
+from vi_vs_mcmc.metrics.health import Health, health
+from vi_vs_mcmc.metrics.marginals import Marginals, marginals
+from vi_vs_mcmc.metrics.occupancy import OCCUPIED, occupancy
+from vi_vs_mcmc.metrics.table import rows
+from vi_vs_mcmc.names import percent
+from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.verdict import Tolerance, judge
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One VI posterior: its draws with attributes, and its marginals."""
+
+    tree: DataTree
+    marginals: Marginals
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one look at a reference gave."""
+
+    name: str  # of the reference
+    tree: DataTree
+    health: Health
+    moved: Moved | None
+    left_out: list[dict[str, str]]
+    table: pd.DataFrame
+    verdicts: dict[str, dict[str, Any]]
+
+
+def look(
+    name: str,
+    tree: DataTree,
+    methods: Mapping[str, Measured],
+    sites: tuple[str, ...],
+    tolerance: Tolerance,
+    *,
+    problem: Problem | None = None,
+    moved: Moved | None = None,
+) -> Found:
+    """Judge every method by the reference as it stands.
+
+    Args:
+        name: of the reference.
+        tree: its posterior, labels aligned.
+        methods: what is judged.
+        sites: what is compared.
+        tolerance: what does not matter.
+        problem: tells which components are empty, where it is known.
+        moved: what the alignment changed, for the record.
+    """
+    truth = marginals(tree, sites)
+    judged, left_out = _judged(problem, tree, truth)
+    state = health(tree, truth, judged)
+    tables, verdicts = [], {}
+    for method, of in methods.items():
+        part = rows(method, of.marginals, truth, judged, state)
+        attrs = of.tree.attrs
+        verdicts[method] = judge(
+            part,
+            state,
+            tolerance,
+            method=method,
+            reference=name,
+            draws=truth.draws.sizes["chain"] * truth.draws.sizes["draw"],
+            status=str(attrs.get("status", "ok")),
+            status_sentence=str(attrs.get("status_sentence", "")),
+            point=bool(attrs.get("point_estimate", 0)),
+        )
+        tables.append(part)
+    return Found(name, tree, state, moved, left_out, pd.concat(tables, ignore_index=True), verdicts)
+
+
+def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """Which scalars count, (parameter,), and why the others do not: constants, and components that own no row."""
+    constant = np.ptp(truth.draws.values, axis=(0, 1)) == 0
+    reasons = {name: "it is constant" for name, is_constant in zip(truth.parameters, constant, strict=True) if is_constant}
+    owned = None if problem is None else occupancy(problem, tree)
+    if problem is not None and owned is not None:
+        dim = problem.exchangeable or "component"
+        for name in truth.parameters:
+            site = name.split("[")[0]
+            dims = tree["posterior"][site].dims[2:]
+            if dim not in dims:
+                continue
+            k = int(name[len(site) + 1 : -1].split(", ")[dims.index(dim)])
+            if owned[k] < OCCUPIED:
+                reasons[name] = f"component {k} owns a row in {percent(owned[k])} of draws, fewer than {percent(OCCUPIED)}"
+    judged = np.array([name not in reasons for name in truth.parameters])
+    return judged, [{"parameter": name, "reason": reason} for name, reason in reasons.items()]

@@ -1,0 +1,113 @@
+"""Judge one posterior by another, both made elsewhere: two ArviZ posteriors of the same parameters."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from xarray import DataTree
+
+from vi_vs_mcmc import labels, posterior, record
+from vi_vs_mcmc.against import Measured, look
+from vi_vs_mcmc.errors import DataError
+from vi_vs_mcmc.metrics.marginals import marginals
+from vi_vs_mcmc.record import Comparison
+from vi_vs_mcmc.verdict import Tolerance
+
+
+def check(
+    vi: DataTree | str | Path,
+    mcmc: DataTree | str | Path,
+    *,
+    tolerance: float | Tolerance = 0.1,
+    exchangeable: str | None = None,
+    command: str | None = None,
+) -> Comparison:
+    """Judge a VI posterior by MCMC draws, whatever their numbers of draws; what two files cannot tell is left out.
+
+    Args:
+        vi: an ArviZ DataTree with a `posterior` group (chain, draw, ...), or a netCDF file of one.
+        mcmc: likewise, the reference.
+        tolerance: the share of an sd that does not matter, or a `Tolerance`.
+        exchangeable: the dimension whose labels the posterior cannot tell apart, if there is one.
+        command: the command line that does this again, for the record.
+
+    Raises:
+        DataError: a file that cannot be read, no parameter in common, shapes that differ, draws that are not finite.
+        SettingError: `exchangeable` is not a dimension of any parameter.
+    """
+    began = time.perf_counter()
+    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=tolerance)
+    trees = {"vi": _read(vi), "mcmc": _read(mcmc)}
+    names = _names(vi, mcmc, trees)
+    sites = _common(trees["vi"], trees["mcmc"], names)
+    approximate, reference = (_only(trees[side], sites) for side in ("vi", "mcmc"))
+    moved = None
+    if exchangeable is not None:
+        pivot = labels.settle(reference, exchangeable)
+        reference, moved = labels.align(reference, exchangeable, pivot)
+        approximate = labels.align(approximate, exchangeable, pivot)[0]
+    for tree, name in ((approximate, names[0]), (reference, names[1])):
+        posterior.finite(posterior.scalars(tree, sites), name)
+    measured = Measured(approximate, marginals(approximate, sites))
+    found = look(names[1], reference, {names[0]: measured}, sites, tolerance, moved=moved)
+    return record.comparison(
+        found,
+        {names[1]: reference, names[0]: approximate},
+        tolerance,
+        kind="check",
+        sites=sites,
+        exchangeable=exchangeable,
+        command=command,
+        wall_seconds=time.perf_counter() - began,
+    )
+
+
+def _read(source: DataTree | str | Path) -> DataTree:
+    return source if isinstance(source, DataTree) else posterior.load(source)
+
+
+def _names(vi, mcmc, trees) -> tuple[str, str]:
+    """What the two are called: by the method they were made with, else their file names, else `vi` and `mcmc`."""
+
+    def name(source, tree: DataTree, default: str) -> str:
+        if "method" in tree.attrs:
+            return str(tree.attrs["method"])
+        return Path(source).stem if isinstance(source, str | Path) else default
+
+    first, second = name(vi, trees["vi"], "vi"), name(mcmc, trees["mcmc"], "mcmc")
+    return (first, second) if first != second else (f"{first} (vi)", f"{second} (mcmc)")
+
+
+def _common(vi: DataTree, mcmc: DataTree, names: tuple[str, str]) -> tuple[str, ...]:
+    """Parameters that both have, in the reference's order.
+
+    Raises:
+        DataError: there is none, or one has two shapes.
+    """
+    a, b = (tree["posterior"].to_dataset() if "posterior" in tree.children else None for tree in (vi, mcmc))
+    for found, name in ((a, names[0]), (b, names[1])):
+        if found is None or not {"chain", "draw"} <= set(found.dims):
+            raise DataError(f"{name}: want a group 'posterior' with dims chain and draw")
+        if found.sizes["chain"] * found.sizes["draw"] < 2:
+            raise DataError(f"{name} has one draw; want several")
+    assert a is not None and b is not None  # noqa: S101 - refused above
+    numeric = lambda data, n: np.issubdtype(data[n].dtype, np.number) or data[n].dtype == bool
+    sites = tuple(str(n) for n in b.data_vars if n in a.data_vars and numeric(a, n) and numeric(b, n))
+    if not sites:
+        raise DataError(
+            f"no parameter in common: {names[0]} has {', '.join(map(str, a.data_vars))}; {names[1]} has {', '.join(map(str, b.data_vars))}"
+        )
+    for site in sites:
+        own = [tuple(s for d, s in data[site].sizes.items() if d not in posterior.SAMPLE) for data in (a, b)]
+        if own[0] != own[1]:
+            raise DataError(f"{site} has shape {own[0]} in {names[0]} and {own[1]} in {names[1]}; want the same")
+    return sites
+
+
+def _only(tree: DataTree, sites: tuple[str, ...]) -> DataTree:
+    out = tree.copy()
+    group = out["posterior"].to_dataset()[list(sites)].astype(float)
+    out["posterior"] = DataTree(group.transpose("chain", "draw", ...))
+    return out

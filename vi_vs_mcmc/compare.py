@@ -1,0 +1,200 @@
+"""Run methods on one problem and judge them against a reference."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax import Array
+from xarray import DataTree
+
+from vi_vs_mcmc import labels, record
+from vi_vs_mcmc.against import Found, Measured, look
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.labels import Pivot
+from vi_vs_mcmc.methods.cavi import CAVI
+from vi_vs_mcmc.methods.registry import Method, defaults, resolve
+from vi_vs_mcmc.metrics.marginals import marginals
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.record import Comparison
+from vi_vs_mcmc.verdict import Tolerance, undecided
+
+TABLE_DRAWS = 40_000  # of a VI method, for the table: their Monte Carlo error then stays below the reference's
+
+
+@in_float64
+def fit(
+    problem: Problem, method: str | Method, *, seed: int | None = None, chains: int = 4, draws: int = 1000, progress=None
+) -> DataTree:
+    """Fit one method to a problem; exchangeable labels come in one order.
+
+    Args:
+        problem: from `load("gmm")(...)` or `Problem(program, args=...)`.
+        method: a name such as "cavi", or settings such as `CAVI(restarts=32)`.
+        seed: determines the run; chosen and stored in the result where none is given.
+        chains: of the result; for a VI method they mean nothing.
+        draws: of each chain.
+        progress: called as progress(stage, done, total).
+
+    Returns:
+        An ArviZ DataTree; see `vi_vs_mcmc.posterior`.
+
+    Raises:
+        SettingError: an unknown method, or a setting out of range.
+        NumericalError: the numbers left the finite ones.
+    """
+    chosen = resolve(method)
+    _counts(chains=chains, draws=draws)
+    seed = chosen_seed(seed)
+    tree = chosen.fit(problem, _key(seed, chosen.name), chains=chains, draws=draws, progress=_stage(progress, chosen.name))
+    tree.attrs["seed"] = seed
+    if problem.exchangeable is None:
+        return tree
+    return labels.align(tree, problem.exchangeable, _pivot(problem, tree, seed))[0]
+
+
+@in_float64
+def compare(
+    problem: Problem,
+    *,
+    methods: Sequence[str | Method] | None = None,
+    reference: str | Method = "nuts",
+    seed: int | None = None,
+    chains: int = 4,
+    draws: int = 1000,
+    max_draws: int = 5000,
+    tolerance: float | Tolerance = 0.1,
+    embed_data: bool = True,
+    command: str | None = None,
+    progress=None,
+) -> Comparison:
+    """Fit each method and a reference to one problem, and judge the methods against it.
+
+    The reference samples on, doubling up to `max_draws`, while it fails only R-hat or ESS and while a verdict is
+    inconclusive.
+
+    Args:
+        problem: what to fit.
+        methods: names or settings; by default what applies cheaply.
+        reference: a name or settings; it is believed only after its own checks.
+        seed: determines the run; chosen and stored where none is given.
+        chains: of the reference.
+        draws: of each chain, to begin with.
+        max_draws: of each chain, at most.
+        tolerance: the share of an sd that does not matter, or a `Tolerance`.
+        embed_data: keep at most 5 000 rows of the data in the result.
+        command: the command line that does this again, for the record.
+        progress: called as progress(stage, done, total).
+
+    Raises:
+        SettingError: an unknown method or a setting out of range.
+        DataError: the data do not fit the model.
+        NumericalError: the numbers left the finite ones.
+    """
+    began = time.perf_counter()
+    chosen = [resolve(m) for m in (defaults(problem) if methods is None else methods)]
+    judge = resolve(reference)
+    _check(problem, chosen, judge)
+    _counts(chains=chains, draws=draws, max_draws=max_draws)
+    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=tolerance)
+    seed = chosen_seed(seed)
+
+    drawn = max(-(-TABLE_DRAWS // chains), max_draws, draws)
+    trees = {}
+    for m in chosen:
+        note = _stage(progress, m.name)
+        trees[m.name] = m.fit(problem, _key(seed, m.name), chains=chains, draws=drawn, progress=note)
+    pivot = None if problem.exchangeable is None else _pivot(problem, trees.get("cavi"), seed)
+    if problem.exchangeable is not None and pivot is not None:
+        trees = {name: labels.align(tree, problem.exchangeable, pivot)[0] for name, tree in trees.items()}
+    methods_found = {name: Measured(tree, marginals(tree, problem.compared)) for name, tree in trees.items()}
+
+    found = _sampled(problem, judge, pivot, methods_found, tolerance, seed, chains, draws, max_draws, progress)
+    shape = found.tree["posterior"].sizes["draw"]
+    trees = {found.name: found.tree} | {name: tree.isel(draw=slice(0, shape)) for name, tree in trees.items()}
+    return record.comparison(
+        found,
+        trees,
+        tolerance,
+        kind="compare",
+        problem=problem,
+        seed=seed,
+        command=command,
+        embed_data=embed_data,
+        wall_seconds=time.perf_counter() - began,
+    )
+
+
+def _sampled(problem, judge, pivot, methods, tolerance, seed, chains, draws, max_draws, progress) -> Found:
+    """The reference, sampled until the verdicts stand or `max_draws` is reached, and everything against it."""
+    note, key = _stage(progress, judge.name), _key(seed, judge.name)
+    sampler: Any = judge.begin(problem, key, chains=chains, progress=note) if hasattr(judge, "begin") else None
+    while True:
+        if sampler is None:
+            tree = judge.fit(problem, key, chains=chains, draws=draws, progress=note)
+        else:
+            sampler.sample(draws, progress=note)
+            tree = sampler.result()
+        moved = None
+        if pivot is not None:
+            tree, moved = labels.align(tree, problem.exchangeable, pivot)
+        found = look(judge.name, tree, methods, problem.compared, tolerance, problem=problem, moved=moved)
+        short = found.health.hopeful and not found.health.passed
+        wanted = short or (found.health.passed and undecided(found.verdicts))
+        if sampler is None or not wanted or draws >= max_draws:
+            return found
+        draws = min(2 * draws, max_draws)
+
+
+def chosen_seed(seed: int | None) -> int:
+    """The seed given, or one chosen at random."""
+    if seed is None:
+        return secrets.randbelow(2**31)
+    if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**63:
+        raise SettingError(f"seed is {seed!r}; want a whole number, 0 or more")
+    return int(seed)
+
+
+def _key(seed: int, name: str) -> Array:
+    """Each method has its own stream, whatever else is run beside it."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def _pivot(problem: Problem, cavi: DataTree | None, seed: int) -> Pivot:
+    """What each label looks like: by coordinate ascent where the model has a closed form, else by the draws themselves."""
+    dim = str(problem.exchangeable)
+    if problem.conjugate is not None and (cavi is None or cavi.attrs["method"] != "cavi"):
+        cavi = CAVI().fit(problem, _key(seed, "cavi"), chains=1, draws=1000)
+    if cavi is None:
+        raise SettingError(f"labels along {dim!r} are exchangeable and the model has no closed form to order them by")
+    return labels.pivot_of(cavi, dim) if cavi.attrs["method"] == "cavi" else labels.settle(cavi, dim)
+
+
+def _stage(progress, name: str):
+    return None if progress is None else lambda done, total: progress(name, done, total)
+
+
+def _counts(**values: int) -> None:
+    for name, value in values.items():
+        if isinstance(value, bool) or int(value) != value or value < 1:
+            raise SettingError(f"{name} is {value!r}; want a whole number, 1 or more")
+
+
+def _check(problem: Problem, methods: Sequence[Method], judge: Method) -> None:
+    """Refuse what cannot work, before any work."""
+    names = [m.name for m in methods]
+    if not names:
+        raise SettingError("no method to compare; name one, such as cavi")
+    twice = {n for n in names if names.count(n) > 1}
+    if twice:
+        raise SettingError(f"method {twice.pop()!r} is named twice")
+    if judge.name in names:
+        raise SettingError(f"{judge.name!r} is the reference and cannot be judged by itself; choose another --reference")
+    if problem.conjugate is None and "cavi" in names:
+        raise SettingError(f"cavi needs a closed-form structure, and {problem.name!r} has none; use svi:AutoNormal")
+    _ = problem.compared  # a wrong site name, a discrete site

@@ -1,0 +1,61 @@
+"""Methods by name: `cavi`, `nuts`, `svi:AutoNormal`; a settings object stands for itself."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from jax import Array
+from xarray import DataTree
+
+from vi_vs_mcmc.errors import SettingError, unknown
+from vi_vs_mcmc.methods.cavi import CAVI
+from vi_vs_mcmc.methods.nuts import NUTS
+from vi_vs_mcmc.methods.svi import SVI, guides
+from vi_vs_mcmc.problem import Problem
+
+
+@runtime_checkable
+class Method(Protocol):
+    """Frozen settings that fit a problem."""
+
+    @property
+    def name(self) -> str:
+        """How the method is called in tables and file names."""
+        ...
+
+    def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress: Any = None) -> DataTree:
+        """Fit, and draw."""
+        ...
+
+
+PLAIN = {"cavi": CAVI, "nuts": NUTS}
+
+
+def known() -> list[str]:
+    """Every method's name."""
+    return [*PLAIN, *(f"svi:{guide}" for guide in guides())]
+
+
+def resolve(method: str | Method) -> Method:
+    """A settings object from a name, or the object itself.
+
+    Raises:
+        SettingError: no such method; the closest name is suggested.
+    """
+    if isinstance(method, Method) and not isinstance(method, str | type):
+        return method
+    if not isinstance(method, str):
+        raise SettingError(f"a method is a name or a settings object such as CAVI(); got {method!r}")
+    if method in PLAIN:
+        return PLAIN[method]()
+    family, _, guide = method.partition(":")
+    if family == "svi" and guide in guides():
+        return SVI(guide=guide)
+    raise unknown("method", method, known())
+
+
+def defaults(problem: Problem) -> list[str]:
+    """What applies cheaply: closed form where there is one, and the mean-field guide that everybody uses."""
+    if problem.conjugate is not None:
+        return ["cavi", "svi:AutoNormal"]
+    return ["svi:AutoNormal", "svi:AutoMultivariateNormal"]

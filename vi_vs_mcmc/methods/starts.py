@@ -1,0 +1,60 @@
+"""Where chains and optimisers start: at the modes that coordinate ascent finds, else at the best of many random points."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from vi_vs_mcmc.methods.cavi import CAVI, drawn
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Call, Problem, unconstrain
+
+TRIES = 100  # random starts tried for each chain of a model without a closed form
+NEGLIGIBLE = 0.01  # ELBO weight below which a mode gets no chain
+
+
+@in_float64
+def starting_points(problem: Problem, key: Array, chains: int, restarts: int) -> dict[str, Array]:
+    """Unconstrained starting points, leaves (chains, ...): draws of q at the modes found, or random ones.
+
+    A mode gets chains in proportion to the softmax of the ELBOs of the distinct optima.
+    """
+    if problem.conjugate is None:
+        return _random_starts(problem, key, chains)
+    key_fit, key_draw = jax.random.split(key)
+    optima = CAVI(restarts=restarts).optima(problem.conjugate, key_fit)
+    chosen = optima.allocate(chains, NEGLIGIBLE)
+    keys = jax.random.split(key_draw, chains)
+    points = []
+    for chain, mode in enumerate(chosen):
+        eta = jax.tree.map(lambda leaf, mode=mode: jnp.asarray(leaf[mode]), optima.eta)
+        theta = drawn(problem.conjugate, eta, keys[chain], 1, problem.supports)[0]
+        points.append(unconstrain(problem.supports, {name: theta[name][0] for name in problem.latent})[0])
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *points)
+
+
+def _random_starts(problem: Problem, key: Array, number: int) -> dict[str, Array]:
+    """The best of TRIES uniform points on (-2, 2) for each start, by log density: most are far from all mass."""
+    call, arrays = problem.bound
+    zeros = {name: jnp.zeros(problem.all_sites[name].shape) for name in problem.latent}
+    shapes = jax.eval_shape(lambda: unconstrain(problem.supports, zeros)[0])
+    sizes = tuple((name, shape.shape) for name, shape in shapes.items())
+    return _best_of(call, sizes, arrays, jax.random.split(key, number))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _best_of(call: Call, sizes: tuple, arrays, keys: Array) -> dict[str, Array]:
+    def point(key: Array) -> dict[str, Array]:
+        parts = jax.random.split(key, len(sizes))
+        return {n: jax.random.uniform(k, shape, minval=-2.0, maxval=2.0) for k, (n, shape) in zip(parts, sizes, strict=True)}
+
+    def one(key: Array) -> dict[str, Array]:
+        points = jax.vmap(point)(jax.random.split(key, TRIES))
+        density = jax.vmap(lambda u: call.log_density(arrays, u))(points)
+        best = jnp.argmax(jnp.where(jnp.isnan(density), -jnp.inf, density))
+        return jax.tree.map(lambda leaf: leaf[best], points)
+
+    return jax.vmap(one)(keys)

@@ -1,0 +1,331 @@
+"""Stochastic variational inference with any NumPyro autoguide, stopped when it has converged.
+
+The ELBO cannot say when: an sd wrong by a relative delta costs about delta^2 nats, which drowns in its noise. So a flat
+ELBO only lowers the step size, three times at least. Then windows of averaged iterates are compared: converged means
+that between two successive windows every location moved less than .05 of q's sd and every log-scale less than .02, that
+the split R-hat of the iterates is below 1.1, and that a second start ended at the same place.
+
+Locations and log-scales are those of the unconstrained latents over a fixed set of base draws, so that one rule serves
+every guide; for a normal guide they are its own parameters.
+
+Source: Dhaka et al. (2020), Robust, accurate stochastic optimization for variational inference, NeurIPS;
+Welandawe et al. (2022), arXiv:2203.15945; Kucukelbir et al. (2017), JMLR 18.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpyro import handlers, optim
+from numpyro.infer import SVI as NumPyroSVI
+from numpyro.infer import Trace_ELBO, autoguide, init_to_value
+from numpyro.infer.util import log_density
+from xarray import Dataset, DataTree
+
+from vi_vs_mcmc import posterior
+from vi_vs_mcmc.errors import NumericalError, SettingError, unknown
+from vi_vs_mcmc.methods.starts import starting_points
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Call, Problem, unconstrain
+
+BLOCK = 250  # steps of one compiled loop
+PIECE = 50  # steps averaged into one point of the ELBO's trace
+STARTS = 2
+LONGEST = 64  # blocks of a window: the iterates of a rough posterior forget slowly
+LOWERINGS = 3
+FACTOR = 0.6  # by which the step size is lowered
+PROBES = 256  # base draws that locations and log-scales are read from
+BATCH = 250  # draws whose log p is computed side by side
+NO_DENSITY = ("AutoDelta", "AutoLaplaceApproximation", "AutoDAIS")  # q at a draw is not, or not cheaply, known
+NEEDS_MORE = ("AutoGuide", "AutoGuideList", "AutoContinuous", "AutoSemiDAIS", "AutoSurrogateLikelihoodDAIS")
+
+
+def guides() -> list[str]:
+    """Names of the autoguides that need nothing but a program."""
+    return [name for name in autoguide.__all__ if name.startswith("Auto") and name not in NEEDS_MORE]
+
+
+@dataclass(frozen=True)
+class SVI:
+    """Climb the ELBO of a NumPyro autoguide by Adam, from two starts side by side.
+
+    Attributes:
+        guide: name of a NumPyro autoguide.
+        step_size: Adam's first; a flat ELBO lowers it.
+        particles: draws of q in each gradient.
+        max_steps: give up, and say so, after so many.
+        location_tol: largest move of a location between two windows, in q's sds.
+        scale_tol: largest move of a log-scale.
+    """
+
+    guide: str = "AutoNormal"
+    step_size: float = 0.05
+    particles: int = 16
+    max_steps: int = 40_000
+    location_tol: float = 0.05
+    scale_tol: float = 0.02
+
+    describes = "stochastic, by gradients"
+
+    def __post_init__(self):
+        if self.guide not in guides():
+            raise unknown("autoguide", self.guide, guides())
+        if not self.step_size > 0 or self.particles < 1 or self.max_steps < 1:
+            raise SettingError("step_size wants a number above 0; particles and max_steps want 1 or more")
+
+    @property
+    def name(self) -> str:
+        return f"svi:{self.guide}"
+
+    @property
+    def label(self) -> str:
+        return f"SVI {self.guide}"
+
+    @in_float64
+    def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
+        """Fit the guide, then draw from it.
+
+        Returns:
+            posterior (chain, draw, *event); sample_stats log_p, log_q where q has a density; variational/elbo, nats.
+
+        Raises:
+            NumericalError: the ELBO is not finite from the start.
+        """
+        began = time.perf_counter()
+        key_start, key_fit, key_draw = jax.random.split(key, 3)
+        start = starting_points(problem, key_start, STARTS, restarts=8)
+        climb = _Climb(self, problem, key_fit, start)
+        climb.run(progress)
+        theta, log_p, log_q = climb.draws(key_draw, chains * draws)
+        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
+        attrs: dict = {"elbo": float(climb.trace[-1]), "second_start_distance": climb.distance}
+        stats = None
+        if self.guide not in NO_DENSITY:
+            log_ratio = np.asarray(log_p - log_q)
+            stats = {"log_p": shape(log_p), "log_q": shape(log_q)}
+            attrs["elbo"] = attrs["elbo_marginal"] = float(log_ratio.mean())
+            attrs["elbo_marginal_se"] = float(log_ratio.std(ddof=1) / np.sqrt(log_ratio.size))
+        steps = PIECE * np.arange(1, len(climb.trace) + 1)
+        return posterior.build(
+            problem,
+            self.name,
+            {site: shape(value) for site, value in theta.items()},
+            seed=int(jax.random.key_data(key)[-1]),
+            settings=asdict(self),
+            status="converged" if climb.converged else "not converged",
+            status_sentence=climb.sentence,
+            wall_seconds=time.perf_counter() - began,
+            work=f"{STARTS} starts of {climb.steps} steps, {self.particles} draws a step",
+            passes=climb.steps * self.particles * STARTS,
+            sample_stats=stats,
+            variational=Dataset({"elbo": ("step", climb.trace), "elbo_step": ("step", steps)}),
+            attrs=attrs | {"point_estimate": int(self.guide == "AutoDelta")},
+        )
+
+
+class _Climb:
+    """The state of one optimisation: step sizes, windows, and the averages that are judged."""
+
+    def __init__(self, settings: SVI, problem: Problem, key: Array, start: dict[str, Array]):
+        self._settings, self._problem = settings, problem
+        self._call, self._arrays = problem.bound
+        self._static = (self._call, settings.guide, settings.particles)
+        self._start = start
+        self._key = key
+        self._state = _begin(*self._static, self._arrays, start, jax.random.split(key, STARTS))
+        self.steps, self.converged, self.distance, self.sentence = 0, False, float("nan"), ""
+        self._losses: list[np.ndarray] = []  # each (STARTS, BLOCK / PIECE)
+        self._best = 0
+
+    @property
+    def trace(self) -> np.ndarray:
+        """The better start's ELBO, a mean over PIECE steps each, nats."""
+        return -np.concatenate(self._losses, 1)[self._best]
+
+    def run(self, progress) -> None:
+        """Climb: windows at falling step sizes until two in a row agree, or the steps are used up."""
+        settings, step_size, lowered, blocks = self._settings, self._settings.step_size, 0, 2
+        before = before_elbo = None
+        while self.steps < settings.max_steps:
+            window = self._window(step_size, blocks)
+            if progress is not None:
+                progress(self.steps, settings.max_steps)
+            if lowered < LOWERINGS:
+                if before_elbo is not None and window.elbo - before_elbo < 2.0 * window.noise:
+                    step_size, lowered, before_elbo = step_size * FACTOR, lowered + 1, None
+                else:
+                    before_elbo = window.elbo
+                continue
+            if before is not None and self._agree(before, window):
+                self.converged = True
+                break
+            before, blocks = window, min(2 * blocks, LONGEST)
+        if not self.converged and not self.sentence:
+            self.sentence = f"the ELBO was still rising after {self.steps} steps; raise max_steps"
+
+    def draws(self, key: Array, number: int):
+        """Draws of the averaged guide with log p and log q on the unconstrained scale."""
+        average = jax.tree.map(lambda leaf: leaf[self._best], self._average)
+        start = jax.tree.map(lambda leaf: leaf[self._best], self._start)
+        if self._settings.guide in NO_DENSITY:
+            theta = _sample(*self._static, self._arrays, start, average, key, number)
+            zero = np.zeros(number)
+            return jax.tree.map(np.asarray, theta), zero, zero
+        keys = jax.random.split(key, number)
+        return jax.tree.map(np.asarray, _draw(*self._static, self._arrays, self._problem.supports, start, average, keys))
+
+    def _window(self, step_size: float, blocks: int) -> _Window:
+        means, squares, losses = [], [], []
+        for _ in range(blocks):
+            self._state, (mean, square, loss) = _block(*self._static, self._arrays, self._start, self._state, jnp.asarray(step_size))
+            means.append(mean)
+            squares.append(square)
+            losses.append(np.asarray(loss))
+            self.steps += BLOCK
+        self._losses += losses
+        joined = np.concatenate(losses, 1)
+        if not np.isfinite(joined).any():
+            raise NumericalError(f"svi:{self._settings.guide}: the ELBO is not finite at the start; check the data and the prior")
+        elbo = -np.nanmean(joined, 1)
+        self._best = int(elbo.argmax())
+        self._average = jax.tree.map(lambda *leaves: sum(leaves) / blocks, *means)
+        location, log_scale = _summary(
+            *self._static, self._arrays, self._problem.supports, self._start, self._average, jax.random.split(self._key, PROBES)
+        )
+        noise = np.nanstd(joined[self._best]) / np.sqrt(joined.shape[1])
+        return _Window(np.asarray(location), np.asarray(log_scale), _rhat(means, squares), elbo[self._best], noise)
+
+    def _agree(self, before: _Window, now: _Window) -> bool:
+        """Whether two windows, and two starts, tell one story; the sentence says which test failed, with its number."""
+        settings, sd = self._settings, np.exp(np.minimum(before.log_scale, now.log_scale))
+        if settings.guide == "AutoDelta":
+            sd = np.ones_like(sd)
+        moved = float((np.abs(now.location - before.location) / sd).max())
+        scaled = float(np.abs(now.log_scale - before.log_scale).max())
+        apart = float((np.abs(now.location[0] - now.location[1]) / sd.min(0)).max())
+        scales_apart = float(np.abs(now.log_scale[0] - now.log_scale[1]).max())
+        self.distance = apart
+        tests = [
+            (moved, settings.location_tol, "a location moved by {:.2g} sd between two windows"),
+            (scaled, settings.scale_tol, "a log-scale moved by {:.2g} between two windows"),
+            (now.rhat, 1.1, "split R-hat of the iterates is {:.3g}"),
+            (apart, 2 * settings.location_tol, "a second start ended {:.2g} sd away: another optimum, or unfinished"),
+            (scales_apart, 2 * settings.scale_tol, "a second start's log-scale ended {:.2g} away"),
+        ]
+        failed = [text.format(value) + f", where {limit:g} is wanted" for value, limit, text in tests if not value < limit]
+        if failed:
+            self.sentence = f"{failed[0]}, after {self.steps} steps"
+            return False
+        self.sentence = (
+            f"after {self.steps} steps two windows agree to {moved:.2g} sd in location and {scaled:.2g} in log-scale, "
+            f"and so does a second start ({apart:.2g} sd)"
+        )
+        return True
+
+
+@dataclass(frozen=True)
+class _Window:
+    location: np.ndarray  # (STARTS, P)
+    log_scale: np.ndarray  # (STARTS, P)
+    rhat: float
+    elbo: float
+    noise: float  # standard error of elbo
+
+
+def _rhat(means: list, squares: list) -> float:
+    """The largest split R-hat over parameters and starts, from block means and mean squares: two halves of the window."""
+    half = len(means) // 2
+    flat = lambda trees: np.stack([np.concatenate([np.reshape(v, (STARTS, -1)) for v in jax.tree.leaves(t)], 1) for t in trees])
+    mean, square = flat(means), flat(squares)
+    halves = np.stack([mean[:half].mean(0), mean[half:].mean(0)])
+    variance = np.stack([square[:half].mean(0), square[half:].mean(0)]) - halves**2
+    within, between = variance.mean(0), halves.var(0, ddof=1)
+    ratio = between / np.where(within > 0, within, np.inf)
+    return float(np.sqrt(1.0 + ratio.max()))
+
+
+def _machine(call: Call, guide: str, particles: int, arrays, start, step_size):
+    """NumPyro's SVI object, made afresh in every traced function: a guide remembers the trace that set it up."""
+    args, kwargs = call.arguments(arrays)
+    values = call.constrain(arrays, start)
+    made = getattr(autoguide, guide)(call.program, init_loc_fn=init_to_value(values=values))
+    svi = NumPyroSVI(call.program, made, optim.Adam(step_size), Trace_ELBO(num_particles=particles))
+    state = svi.init(jax.random.key(0), *args, **kwargs)
+    return svi, made, args, kwargs, state
+
+
+@partial(jax.jit, static_argnums=range(3))
+def _begin(call, guide, particles, arrays, start, keys):
+    one = lambda start, key: _machine(call, guide, particles, arrays, start, 0.0)[-1]._replace(rng_key=key)
+    return jax.vmap(one)(start, keys)
+
+
+@partial(jax.jit, static_argnums=range(3))
+def _block(call, guide, particles, arrays, start, state, step_size):
+    """BLOCK steps: the new state, the iterates' mean and mean square, the mean loss of each piece."""
+
+    def one(start, state):
+        svi, _, args, kwargs, _ = _machine(call, guide, particles, arrays, start, step_size)
+
+        def step(carry, _):
+            state, total, square = carry
+            state, loss = svi.stable_update(state, *args, **kwargs)
+            iterate = svi.optim.get_params(state.optim_state)
+            total = jax.tree.map(jnp.add, total, iterate)
+            square = jax.tree.map(lambda s, v: s + v**2, square, iterate)
+            return (state, total, square), loss
+
+        zero = jax.tree.map(jnp.zeros_like, svi.optim.get_params(state.optim_state))
+        (state, total, square), losses = jax.lax.scan(step, (state, zero, zero), None, BLOCK)
+        mean = lambda tree: jax.tree.map(lambda leaf: leaf / BLOCK, tree)
+        return state, (mean(total), mean(square), losses.reshape(-1, PIECE).mean(1))
+
+    return jax.vmap(one)(start, state)
+
+
+def _latent(svi, guide, args, kwargs, raw, key) -> tuple[dict[str, Array], Array]:
+    """One draw of the guide at raw parameters, constrained, and log q with respect to the constrained coordinates."""
+    log_q, trace = log_density(handlers.seed(guide, key), args, kwargs, svi.constrain_fn(raw))
+    names = [n for n, s in guide.prototype_trace.items() if s["type"] == "sample" and not s["is_observed"]]
+    return {name: trace[name]["value"] for name in names}, log_q
+
+
+@partial(jax.jit, static_argnums=range(3))
+def _summary(call, guide, particles, arrays, supports, start, raw, keys):
+    """Location and log-scale of every unconstrained latent, (STARTS, P) each, over base draws that never change."""
+
+    def one(start, raw):
+        svi, made, args, kwargs, _ = _machine(call, guide, particles, arrays, start, 0.0)
+
+        def probe(key):
+            u = unconstrain(supports, _latent(svi, made, args, kwargs, raw, key)[0])[0]
+            return jnp.concatenate([jnp.ravel(u[name]) for name in supports])
+
+        flat = jax.vmap(probe)(keys)
+        return flat.mean(0), jnp.log(flat.std(0) + jnp.finfo(flat.dtype).tiny)
+
+    return jax.vmap(one)(start, raw)
+
+
+@partial(jax.jit, static_argnums=range(3))
+def _draw(call, guide, particles, arrays, supports, start, raw, keys):
+    svi, made, args, kwargs, _ = _machine(call, guide, particles, arrays, start, 0.0)
+
+    def one(key):
+        latent, log_q = _latent(svi, made, args, kwargs, raw, key)
+        u, log_volume = unconstrain(supports, latent)
+        return call.constrain(arrays, u), call.log_density(arrays, u), log_q + log_volume
+
+    return jax.lax.map(one, keys, batch_size=BATCH)
+
+
+def _sample(call, guide, particles, arrays, start, raw, key, number):
+    """Draws of a guide that has its own way of drawing: Laplace's at the optimum, the point of a delta."""
+    svi, made, args, kwargs, _ = _machine(call, guide, particles, arrays, start, 0.0)
+    return made.sample_posterior(key, svi.constrain_fn(raw), *args, sample_shape=(number,), **kwargs)

@@ -1,0 +1,45 @@
+"""How methods and numbers are spoken of, on the page and in the terminal."""
+
+from __future__ import annotations
+
+SPOKEN = {
+    "nuts": "NUTS",
+    "gibbs": "Gibbs",
+    "cavi": "CAVI",
+    "lrvb": "LRVB",
+    "laplace": "Laplace",
+    "dadvi": "DADVI",
+    "dadvi-lr": "DADVI-LR",
+    "pathfinder": "Pathfinder",
+    "exact": "Exact",
+    "em": "EM",
+}
+NARROW = "\u202f"  # narrow no-break space, between a number and its unit
+
+
+def spoken(method: str) -> str:
+    """A method's name in a sentence: `svi:AutoNormal` is SVI AutoNormal; an unknown name stays as it is."""
+    if method.startswith("svi:"):
+        return f"SVI {method[4:]}"
+    return SPOKEN.get(method, method)
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """0.863 -> 86 %."""
+    return f"{100 * share:.{digits}f}{NARROW}%"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a true minus and without "-0.00"."""
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "\u2212") if float(text) else text.lstrip("-")
+
+
+def between(low: float, high: float, digits: int = 2) -> str:
+    """An interval in brackets that does not break across lines."""
+    return f"[{signed(low, digits)},\u00a0{signed(high, digits)}]"
+
+
+def count(number: int) -> str:
+    """A whole number with thousands set apart."""
+    return f"{number:,}".replace(",", NARROW)

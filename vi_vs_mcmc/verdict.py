@@ -1,0 +1,192 @@
+"""From numbers to a verdict, and a sentence that a person can act on.
+
+A verdict is an equivalence test, not an impression: intervals that hold together with 95 % probability over every compared
+sd and mean (Sidak) are set against a tolerance. What is decided has its whole interval on one side.
+
+Source: Schuirmann (1987), two one-sided tests; Sidak (1967), JASA 62.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.metrics.health import Health
+from vi_vs_mcmc.names import between, count, percent, signed, spoken
+
+NO_VERDICT, NOT_CONVERGED, POINT = "no verdict", "not converged", "point estimate"
+OVER, UNDER, BIASED = "overconfident", "underconfident", "biased"
+INCONCLUSIVE, CALIBRATED = "inconclusive", "calibrated"
+HOPELESS = 1e6  # draws beyond which more draws are not offered as a remedy
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What difference does not matter: a share of an sd, and a share of an sd on a mean."""
+
+    sd: float = 0.1
+    mean: float = 0.25
+
+    def __post_init__(self):
+        if not 0 < self.sd < 1 or not self.mean > 0:
+            raise SettingError(f"the tolerance on an sd is {self.sd} and on a mean {self.mean}; want between 0 and 1, and above 0")
+
+    def decide(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """The rows that decide: `overconfident`, `underconfident`, `biased`, and `open` where the interval straddles a limit."""
+        low, high = rows["sd_ratio_lowest"], rows["sd_ratio_highest"]
+        left, right = rows["bias_lowest"], rows["bias_highest"]
+        over, under = high < 1 - self.sd, low > 1 + self.sd
+        biased = (left > self.mean) | (right < -self.mean)
+        inside = (low >= 1 - self.sd) & (high <= 1 + self.sd) & (left >= -self.mean) & (right <= self.mean)
+        return {OVER: rows[over], UNDER: rows[under], BIASED: rows[biased], "open": rows[~(over | under | biased | inside)]}
+
+
+def judge(
+    rows: pd.DataFrame,
+    health: Health,
+    tolerance: Tolerance,
+    *,
+    method: str,
+    reference: str,
+    draws: int,
+    status: str = "ok",
+    status_sentence: str = "",
+    point: bool = False,
+) -> dict[str, Any]:
+    """The verdict on one method.
+
+    Args:
+        rows: its rows of the comparison table, simultaneous limits included.
+        health: of the reference.
+        tolerance: what does not matter.
+        method: its name.
+        reference: the reference's name.
+        draws: the reference's draws, all chains.
+        status: "converged", "not converged" or "ok".
+        status_sentence: why.
+        point: the method gives a point, not a distribution.
+
+    Returns:
+        The entry of `summary.json`: `verdict` (a list), `sentence`, and the numbers in it.
+    """
+    judged = rows[rows["judged"]]
+    found = tolerance.decide(judged)
+    words = _words(found, health, status, point=point, empty=judged.empty)
+    return {
+        "verdict": words,
+        "sentence": _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence),
+        **_numbers(judged, found),
+        "status": status,
+        "status_sentence": status_sentence,
+    }
+
+
+def undecided(verdicts: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether more reference draws could change a verdict from inconclusive to something."""
+    return any(entry["verdict"] == [INCONCLUSIVE] for entry in verdicts.values())
+
+
+def _words(found: Mapping[str, pd.DataFrame], health: Health, status: str, *, point: bool, empty: bool) -> list[str]:
+    if not health.passed or empty:
+        return [NO_VERDICT]
+    if status == "not converged":
+        return [NOT_CONVERGED]
+    if point:
+        return [POINT]
+    decided = [word for word in (OVER, UNDER, BIASED) if len(found[word])]
+    return decided or ([INCONCLUSIVE] if len(found["open"]) else [CALIBRATED])
+
+
+def _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence) -> str:
+    name = spoken(reference)
+    if words == [NO_VERDICT]:
+        if judged.empty:
+            return "Nothing is left to judge: every compared scalar is constant or belongs to an empty component."
+        return f"{name} failed its own checks, so nothing can be said about {spoken(method)}: {health.failures()}."
+    if words == [NOT_CONVERGED]:
+        return f"The optimiser had not finished, so this is not yet about its family: {status_sentence}."
+    if words == [POINT]:
+        return "A point, not a distribution: it has no spread to compare."
+    hold = f"Its 90\u202f% intervals hold {_held(judged)} of the {name} posterior"
+    if words == [CALIBRATED]:
+        far = _furthest(judged)
+        return (
+            f"{hold}; every sd is within {percent(tolerance.sd)} of {name}, the furthest being `{far.parameter}` at "
+            f"{_ratio(far)}."
+        )
+    if words == [INCONCLUSIVE]:
+        return f"{hold}; {_open(found['open'], tolerance, draws, name)}"
+    parts = [hold]
+    if OVER in words:
+        parts.append(f"worst is `{_lowest(found[OVER]).parameter}`, sd {_ratio(_lowest(found[OVER]))} of {name}")
+    if UNDER in words:
+        wide = found[UNDER].loc[found[UNDER]["sd_ratio"].idxmax()]
+        parts.append(f"`{wide.parameter}` is too wide, sd {_ratio(wide)} of {name}")
+    if BIASED in words:
+        off = _most_biased(found[BIASED])
+        limits = between(off.bias_lowest, off.bias_highest)
+        parts.append(f"the mean of `{off.parameter}` is off by {signed(off.bias)} {limits} {name} sds")
+    return "; ".join(parts) + "."
+
+
+def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    if judged.empty:
+        return {"worst_parameter": None, "sd_ratio_median": None, "coverage90_median": None, "judged": 0}
+    coverage = judged["coverage90"]
+    worst = _lowest(judged) if len(found[OVER]) or not len(found[UNDER]) else judged.loc[judged["sd_ratio"].idxmax()]
+    off = _most_biased(judged)
+    return {
+        "worst_parameter": worst.parameter,
+        "sd_ratio_median": float(judged["sd_ratio"].median()),
+        "coverage90_median": float(coverage.median()),
+        "coverage90_median_low": float(judged["coverage90_low"].median()),
+        "coverage90_median_high": float(judged["coverage90_high"].median()),
+        "coverage90_lowest": float(coverage.min()),
+        "coverage90_highest": float(coverage.max()),
+        "overconfident_count": len(found[OVER]),
+        "underconfident_count": len(found[UNDER]),
+        "biased_count": len(found[BIASED]),
+        "judged": len(judged),
+        "worst_bias_parameter": off.parameter,
+        "worst_bias": float(off.bias),
+    }
+
+
+def _held(judged: pd.DataFrame) -> str:
+    low, high = judged["coverage90_low"].median(), judged["coverage90_high"].median()
+    return f"{percent(judged['coverage90'].median())} {between(100 * low, 100 * high, 0)}"
+
+
+def _ratio(row) -> str:
+    return f"{row.sd_ratio:.2f} {between(row.sd_ratio_lowest, row.sd_ratio_highest)}"
+
+
+def _lowest(rows: pd.DataFrame):
+    return rows.loc[rows["sd_ratio"].idxmin()]
+
+
+def _furthest(rows: pd.DataFrame):
+    return rows.loc[np.log(rows["sd_ratio"]).abs().idxmax()]
+
+
+def _most_biased(rows: pd.DataFrame):
+    return rows.loc[rows["bias"].abs().idxmax()]
+
+
+def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
+    """Which scalar is undecided, and about how many draws would decide: an interval shrinks as their square root."""
+    margin = np.minimum((rows["sd_ratio"] - (1 - tolerance.sd)).abs(), (rows["sd_ratio"] - (1 + tolerance.sd)).abs())
+    half = 0.5 * (rows["sd_ratio_highest"] - rows["sd_ratio_lowest"])
+    mean_margin = (rows["bias"].abs() - tolerance.mean).abs()
+    mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"])
+    needed = np.maximum(half / np.maximum(margin, 1e-12), mean_half / np.maximum(mean_margin, 1e-12)) ** 2
+    row = rows.loc[needed.idxmax()]
+    total = draws * float(needed.max())
+    far = total > HOPELESS
+    more = "it lies too near the limit for any number of draws to decide" if far else f"about {count(round(total, -3))} {reference} draws would decide"
+    return f"undecided are {len(rows)} scalars, above all `{row.parameter}`, sd {_ratio(row)} of {reference}: {more}."
