@@ -26,6 +26,18 @@ Natural = Any  # {factor: leaves}: a natural parameter, or statistics in its sha
 Rows = Any  # a pytree of arrays whose leading axis is the rows of the data
 
 
+class Coordinates(Protocol):
+    """A bijection between coordinates v, in which a sampler moves, and the program's unconstrained u. A pytree."""
+
+    def to_program(self, v: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        """u, and log|du / dv| up to a constant, ()."""
+        ...
+
+    def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:
+        """v."""
+        ...
+
+
 class Conjugate(Protocol):
     """The closed-form structure of one model bound to its data. A pytree: arrays are leaves, sizes are static."""
 
@@ -72,6 +84,10 @@ class Conjugate(Protocol):
 
     def point(self, eta: Natural) -> dict[str, Array]:
         """The expected parameters at which a plug-in likelihood is computed: {site: value}."""
+        ...
+
+    def coordinates(self, eta: Natural) -> Coordinates:
+        """Coordinates in which the posterior is rounder, by what q knows of it."""
         ...
 
     def start(self, key: Array) -> Natural:

@@ -34,7 +34,9 @@ class Tolerance:
 
     def __post_init__(self):
         if not 0 < self.sd < 1 or not self.mean > 0:
-            raise SettingError(f"the tolerance on an sd is {self.sd} and on a mean {self.mean}; want between 0 and 1, and above 0")
+            raise SettingError(
+                f"the tolerance on an sd is {self.sd} and on a mean {self.mean}; want between 0 and 1, and above 0"
+            )
 
     def decide(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """The rows that decide: `overconfident`, `underconfident`, `biased`, and `open` where the interval straddles a limit."""
@@ -43,7 +45,12 @@ class Tolerance:
         over, under = high < 1 - self.sd, low > 1 + self.sd
         biased = (left > self.mean) | (right < -self.mean)
         inside = (low >= 1 - self.sd) & (high <= 1 + self.sd) & (left >= -self.mean) & (right <= self.mean)
-        return {OVER: rows[over], UNDER: rows[under], BIASED: rows[biased], "open": rows[~(over | under | biased | inside)]}
+        return {
+            OVER: rows[over],
+            UNDER: rows[under],
+            BIASED: rows[biased],
+            "open": rows[~(over | under | biased | inside)],
+        }
 
 
 def judge(
@@ -79,7 +86,9 @@ def judge(
     words = _words(found, health, status, point=point, empty=judged.empty)
     return {
         "verdict": words,
-        "sentence": _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence),
+        "sentence": _sentence(
+            words, found, judged, health, tolerance, method, reference, draws, status_sentence
+        ),
         **_numbers(judged, found),
         "status": status,
         "status_sentence": status_sentence,
@@ -91,7 +100,9 @@ def undecided(verdicts: Mapping[str, Mapping[str, Any]]) -> bool:
     return any(entry["verdict"] == [INCONCLUSIVE] for entry in verdicts.values())
 
 
-def _words(found: Mapping[str, pd.DataFrame], health: Health, status: str, *, point: bool, empty: bool) -> list[str]:
+def _words(
+    found: Mapping[str, pd.DataFrame], health: Health, status: str, *, point: bool, empty: bool
+) -> list[str]:
     if not health.passed or empty:
         return [NO_VERDICT]
     if status == "not converged":
@@ -123,7 +134,9 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
         return f"{hold}; {_open(found['open'], tolerance, draws, name)}"
     parts = [hold]
     if OVER in words:
-        parts.append(f"worst is `{_lowest(found[OVER]).parameter}`, sd {_ratio(_lowest(found[OVER]))} of {name}")
+        parts.append(
+            f"worst is `{_lowest(found[OVER]).parameter}`, sd {_ratio(_lowest(found[OVER]))} of {name}"
+        )
     if UNDER in words:
         wide = found[UNDER].loc[found[UNDER]["sd_ratio"].idxmax()]
         parts.append(f"`{wide.parameter}` is too wide, sd {_ratio(wide)} of {name}")
@@ -138,7 +151,11 @@ def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[st
     if judged.empty:
         return {"worst_parameter": None, "sd_ratio_median": None, "coverage90_median": None, "judged": 0}
     coverage = judged["coverage90"]
-    worst = _lowest(judged) if len(found[OVER]) or not len(found[UNDER]) else judged.loc[judged["sd_ratio"].idxmax()]
+    worst = (
+        _lowest(judged)
+        if len(found[OVER]) or not len(found[UNDER])
+        else judged.loc[judged["sd_ratio"].idxmax()]
+    )
     off = _most_biased(judged)
     return {
         "worst_parameter": worst.parameter,
@@ -180,7 +197,9 @@ def _most_biased(rows: pd.DataFrame):
 
 def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
     """Which scalar is undecided, and about how many draws would decide: an interval shrinks as their square root."""
-    margin = np.minimum((rows["sd_ratio"] - (1 - tolerance.sd)).abs(), (rows["sd_ratio"] - (1 + tolerance.sd)).abs())
+    margin = np.minimum(
+        (rows["sd_ratio"] - (1 - tolerance.sd)).abs(), (rows["sd_ratio"] - (1 + tolerance.sd)).abs()
+    )
     half = 0.5 * (rows["sd_ratio_highest"] - rows["sd_ratio_lowest"])
     mean_margin = (rows["bias"].abs() - tolerance.mean).abs()
     mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"])
@@ -188,5 +207,9 @@ def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) 
     row = rows.loc[needed.idxmax()]
     total = draws * float(needed.max())
     far = total > HOPELESS
-    more = "it lies too near the limit for any number of draws to decide" if far else f"about {count(round(total, -3))} {reference} draws would decide"
+    more = (
+        "it lies too near the limit for any number of draws to decide"
+        if far
+        else f"about {count(int(round(total, -3)))} {reference} draws would decide"
+    )
     return f"undecided are {len(rows)} scalars, above all `{row.parameter}`, sd {_ratio(row)} of {reference}: {more}."

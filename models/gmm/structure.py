@@ -28,6 +28,7 @@ from jax import Array
 from vi_vs_mcmc import expfam
 from vi_vs_mcmc.expfam import NormalWishart, NormalWishartParameters
 
+from .coordinates import WhitenedMeans
 from .mixture import coefficients, features
 
 START_ROWS = 20_000  # k-means++ looks at so many rows at most; coordinate ascent then looks at all
@@ -154,6 +155,10 @@ class MixtureStructure:
             return eta
         order = jnp.argsort(-eta["weights"])
         return jax.tree.map(lambda leaf: leaf[order], eta)
+
+    def coordinates(self, eta: Factors) -> WhitenedMeans:
+        of = self.parameters(eta)
+        return WhitenedMeans(of["mean"], of["mean_precision"])
 
     def start(self, key: Array) -> Factors:
         """k-means++ centres (Arthur and Vassilvitskii 2007), each row counted at its nearest."""

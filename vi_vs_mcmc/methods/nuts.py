@@ -86,10 +86,10 @@ class Sampler:
         self._call, self._arrays = problem.bound
         self._seed = int(jax.random.key_data(key)[-1])
         self._warmup = -(-settings.warmup // CHUNK) * CHUNK
-        self._kernel = (self._call, settings.target_accept, settings.dense_mass, settings.max_tree_depth, self._warmup)
         key_start, key_run = jax.random.split(key)
-        start = starting_points(problem, key_start, chains, settings.restarts)
-        self._state = _init(*self._kernel, self._arrays, jax.random.split(key_run, chains), start)
+        start, coordinates = starting_points(problem, key_start, chains, settings.restarts)
+        self._kernel = (self._call, settings, self._warmup, self._arrays, coordinates)
+        self._state = _init(*self._kernel, jax.random.split(key_run, chains), start)
         if not np.isfinite(np.asarray(self._state.potential_energy)).all():
             raise NumericalError("the log density is not finite at a chain's start; check the data and the prior")
         self._chunks: list[dict[str, np.ndarray]] = []
@@ -142,33 +142,45 @@ class Sampler:
         )
 
     def _advance(self) -> dict[str, np.ndarray]:
-        self._state, out = _chunk(*self._kernel, self._arrays, self._state)
+        self._state, out = _chunk(*self._kernel, self._state)
         return {name: np.swapaxes(np.asarray(value), 0, 1) for name, value in out.items()}
 
 
-def _functions(call: Call, target_accept: float, dense_mass: bool, max_tree_depth: int, warmup: int, arrays, state_or_start):
+def _functions(call: Call, settings: NUTS, warmup: int, arrays, coordinates):
     """NumPyro's init and sample functions; the second reads variables that a call of the first sets."""
-    init, sample = hmc(lambda u: -call.log_density(arrays, u), algo="NUTS")
-    settings = {"target_accept_prob": target_accept, "dense_mass": dense_mass, "max_tree_depth": max_tree_depth}
-    begin = lambda key, u: init(u, warmup, rng_key=key, **settings)
+
+    def potential(v):
+        u, log_det = coordinates.to_program(v)
+        return -call.log_density(arrays, u) - log_det
+
+    init, sample = hmc(potential, algo="NUTS")
+    options = {"target_accept_prob": settings.target_accept, "dense_mass": settings.dense_mass}
+    begin = lambda key, v: init(v, warmup, rng_key=key, max_tree_depth=settings.max_tree_depth, **options)
     return begin, sample
 
 
-@partial(jax.jit, static_argnums=range(5))
-def _init(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, keys, start):
-    begin, _ = _functions(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, start)
-    return jax.vmap(begin)(keys, start)
+@partial(jax.jit, static_argnums=range(3))
+def _init(call: Call, settings: NUTS, warmup: int, arrays, coordinates, keys, start):
+    begin, _ = _functions(call, settings, warmup, arrays, coordinates)
+    return jax.vmap(begin)(keys, jax.vmap(coordinates.from_program)(start))
 
 
-@partial(jax.jit, static_argnums=range(5))
-def _chunk(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, state):
-    begin, sample = _functions(call, target_accept, dense_mass, max_tree_depth, warmup, arrays, state)
+@partial(jax.jit, static_argnums=range(3))
+def _chunk(call: Call, settings: NUTS, warmup: int, arrays, coordinates, state):
+    begin, sample = _functions(call, settings, warmup, arrays, coordinates)
     jax.vmap(begin)(state.rng_key, state.z)  # for its side effects while tracing; the compiler drops it
+
+    def sites(v):
+        return call.constrain(arrays, coordinates.to_program(v)[0])
 
     def body(state, _):
         state = jax.vmap(lambda s: sample(s, (), {}))(state)
-        sites = jax.vmap(lambda u: call.constrain(arrays, u))(state.z)
-        stats = {"diverging": state.diverging, "energy": state.energy, "n_steps": state.num_steps, "potential": state.potential_energy}
-        return state, {**sites, **stats}
+        stats = {
+            "diverging": state.diverging,
+            "energy": state.energy,
+            "n_steps": state.num_steps,
+            "potential": state.potential_energy,
+        }
+        return state, jax.vmap(sites)(state.z) | stats
 
     return jax.lax.scan(body, state, None, CHUNK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from jax import Array
@@ -59,3 +60,9 @@ def defaults(problem: Problem) -> list[str]:
     if problem.conjugate is not None:
         return ["cavi", "svi:AutoNormal"]
     return ["svi:AutoNormal", "svi:AutoMultivariateNormal"]
+
+
+def with_restarts(method: str, restarts: int) -> Method:
+    """A method by name, with as many restarts of coordinate ascent as asked for where it makes any."""
+    found = resolve(method)
+    return replace(found, restarts=restarts) if isinstance(found, CAVI | NUTS) else found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vi_vs_mcmc.conjugate import Coordinates
 from vi_vs_mcmc.methods.cavi import CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
@@ -16,14 +19,31 @@ TRIES = 100  # random starts tried for each chain of a model without a closed fo
 NEGLIGIBLE = 0.01  # ELBO weight below which a mode gets no chain
 
 
-@in_float64
-def starting_points(problem: Problem, key: Array, chains: int, restarts: int) -> dict[str, Array]:
-    """Unconstrained starting points, leaves (chains, ...): draws of q at the modes found, or random ones.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class AsTheyAre:
+    """The program's own coordinates."""
 
-    A mode gets chains in proportion to the softmax of the ELBOs of the distinct optima.
+    def to_program(self, v: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        """v itself."""
+        return dict(v), jnp.zeros(())
+
+    def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:
+        """u itself."""
+        return dict(u)
+
+
+@in_float64
+def starting_points(
+    problem: Problem, key: Array, chains: int, restarts: int
+) -> tuple[dict[str, Array], Coordinates]:
+    """Unconstrained starting points, leaves (chains, ...), and coordinates to move in.
+
+    With a closed form: draws of q at the modes found, and coordinates that q makes round; a mode gets chains in
+    proportion to the softmax of the ELBOs of the distinct optima. Else random points, and the program's coordinates.
     """
     if problem.conjugate is None:
-        return _random_starts(problem, key, chains)
+        return _random_starts(problem, key, chains), AsTheyAre()
     key_fit, key_draw = jax.random.split(key)
     optima = CAVI(restarts=restarts).optima(problem.conjugate, key_fit)
     chosen = optima.allocate(chains, NEGLIGIBLE)
@@ -33,7 +53,8 @@ def starting_points(problem: Problem, key: Array, chains: int, restarts: int) ->
         eta = jax.tree.map(lambda leaf, mode=mode: jnp.asarray(leaf[mode]), optima.eta)
         theta = drawn(problem.conjugate, eta, keys[chain], 1, problem.supports)[0]
         points.append(unconstrain(problem.supports, {name: theta[name][0] for name in problem.latent})[0])
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *points)
+    coordinates = problem.conjugate.coordinates(jax.tree.map(jnp.asarray, optima.best()))
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *points), coordinates
 
 
 def _random_starts(problem: Problem, key: Array, number: int) -> dict[str, Array]:

@@ -99,7 +99,7 @@ class SVI:
         """
         began = time.perf_counter()
         key_start, key_fit, key_draw = jax.random.split(key, 3)
-        start = starting_points(problem, key_start, STARTS, restarts=8)
+        start, _ = starting_points(problem, key_start, STARTS, restarts=8)
         climb = _Climb(self, problem, key_fit, start)
         climb.run(progress)
         theta, log_p, log_q = climb.draws(key_draw, chains * draws)

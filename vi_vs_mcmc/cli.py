@@ -1,0 +1,328 @@
+"""The command line: parse, call, print. Results go to stdout, progress and warnings to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vi_vs_mcmc.errors import DataError, NumericalError, SettingError
+
+app = typer.Typer(
+    help="How overconfident is your variational posterior, where, by how much, and how sure are we of that?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+EXIT = {SettingError: 2, DataError: 3, NumericalError: 4}
+
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", help="A method to judge; repeat for more. Default: what applies cheaply."),
+]
+Chains = Annotated[int, typer.Option(help="Chains of the reference.")]
+Draws = Annotated[int, typer.Option(help="Draws of each chain, to begin with.")]
+MaxDraws = Annotated[
+    int, typer.Option(help="Draws of each chain at most; the reference samples on while it must.")
+]
+Seed = Annotated[int | None, typer.Option(help="Determines the run. Default: chosen, printed and stored.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write. Default: reports/NAME.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Strict = Annotated[bool, typer.Option(help="Exit 1 unless every method is calibrated.")]
+Tolerated = Annotated[float, typer.Option(help="Share of an sd that does not matter.")]
+
+
+@app.command()
+def compare(
+    model: Annotated[str, typer.Argument(help="A model's name; `vi-vs-mcmc models` lists them.")],
+    data: Annotated[
+        str | None, typer.Option(help="csv, tsv, parquet or npy. Default: the model's built-in example.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns to take, by name, separated by commas. Default: the numeric ones."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the model, KEY=VALUE; matrices as JSON.")
+    ] = None,
+    method: Methods = None,
+    reference: Annotated[str, typer.Option(help="The method that judges.")] = "nuts",
+    chains: Chains = 4,
+    draws: Draws = 1000,
+    max_draws: MaxDraws = 5000,
+    restarts: Annotated[int, typer.Option(help="Random starts of coordinate ascent.")] = 8,
+    tolerance: Tolerated = 0.1,
+    seed: Seed = None,
+    out: Out = None,
+    no_data: Annotated[
+        bool, typer.Option("--no-data", help="Embed no row of the data in the page or the posteriors.")
+    ] = False,
+    as_json: AsJson = False,
+    strict: Strict = False,
+) -> None:
+    """Fit methods and a reference to one model and data; write the page."""
+    _fast_restart()
+    from vi_vs_mcmc.compare import chosen_seed
+    from vi_vs_mcmc.compare import compare as run
+    from vi_vs_mcmc.methods.registry import with_restarts
+    from vi_vs_mcmc.plugins import load
+
+    folder = _writable(out or Path("reports") / (model if data is None else f"{model}-{Path(data).stem}"))
+    arguments = _settings(model, settings)
+    if columns is not None:
+        arguments["columns"] = [c.strip() for c in columns.split(",")]
+    problem = load(model)(data, **arguments)
+    _warn(problem.table.warnings if problem.table is not None else ())
+    seed = chosen_seed(seed)
+    with _progress() as note:
+        found = run(
+            problem,
+            methods=None if method is None else [with_restarts(m, restarts) for m in method],
+            reference=with_restarts(reference, restarts),
+            seed=seed,
+            chains=chains,
+            draws=draws,
+            max_draws=max_draws,
+            tolerance=tolerance,
+            embed_data=not no_data,
+            command=_command(seed),
+            progress=note,
+        )
+        page = found.save(folder)
+    _finish(found, page, as_json=as_json, strict=strict)
+
+
+@app.command()
+def check(
+    vi: Annotated[Path, typer.Argument(help="The posterior to judge: netCDF, as ArviZ writes it.")],
+    against: Annotated[Path, typer.Option(help="The reference: netCDF, as ArviZ writes it.")],
+    exchangeable: Annotated[
+        str | None, typer.Option(help="The dimension whose labels cannot be told apart.")
+    ] = None,
+    tolerance: Tolerated = 0.1,
+    out: Out = None,
+    as_json: AsJson = False,
+    strict: Strict = False,
+) -> None:
+    """Judge a posterior file by another; write the page."""
+    from vi_vs_mcmc.check import check as run
+
+    folder = _writable(out or Path("reports") / f"{vi.stem}-against-{against.stem}")
+    found = run(vi, against, tolerance=tolerance, exchangeable=exchangeable, command=_command(None))
+    _finish(found, found.save(folder), as_json=as_json, strict=strict)
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="Which study: overlap.")],
+    replicates: Annotated[int, typer.Option(help="Data sets at each separation.")] = 3,
+    rows: Annotated[int, typer.Option(help="Rows of each data set.")] = 300,
+    separations: Annotated[
+        str, typer.Option(help="Distances between the components, in sds.")
+    ] = "1.5,2,2.5,3,4,5",
+    method: Methods = None,
+    draws: Draws = 1000,
+    seed: Annotated[int, typer.Option(help="Determines the study.")] = 0,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Many comparisons over a grid: one tidy table and one figure. Goes on where it was stopped."""
+    _fast_restart()
+    from vi_vs_mcmc.study import study as run
+
+    folder = _writable(out or Path("reports") / f"study-{name}")
+    with _progress() as note:
+        table = run(
+            name,
+            folder,
+            separations=_floats("separations", separations),
+            replicates=replicates,
+            rows=rows,
+            methods=method or ["cavi"],
+            draws=draws,
+            seed=seed,
+            progress=note,
+        )
+    ratios = table.groupby(["method", "separation"])["sd_ratio"].agg(["median", "min", "max"])
+    if as_json:
+        typer.echo(ratios.reset_index().to_json(orient="records"))
+    else:
+        typer.echo(ratios.to_string(float_format="{:.3f}".format))
+        typer.echo(f"\n{folder / 'study.csv'}\n{folder / 'study.html'}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run folder that `compare` or `check` wrote.")],
+) -> None:
+    """Write a run folder's page again."""
+    from vi_vs_mcmc import report as page
+
+    typer.echo(str(page.write(folder)))
+
+
+@app.command()
+def models() -> None:
+    """List the models, what each is, and its settings."""
+    from vi_vs_mcmc.plugins import described, load, settings_of
+    from vi_vs_mcmc.plugins import models as known
+
+    for name in known():
+        plugin = load(name)
+        line, meanings = described(plugin)
+        typer.echo(f"{name}: {line}")
+        for setting, parameter in settings_of(plugin).items():
+            kind = str(parameter.annotation).replace("collections.abc.", "")
+            typer.echo(
+                f"    --set {setting}=    {meanings.get(setting, '')} ({kind}; default {parameter.default})"
+            )
+
+
+@app.command()
+def doctor() -> None:
+    """Check this installation: versions, devices, precision, and one answer that is known."""
+    from vi_vs_mcmc.doctor import examine
+
+    ok = True
+    for good, line in examine():
+        ok &= good
+        typer.echo(f"{'ok  ' if good else 'BAD '} {line}")
+    raise typer.Exit(0 if ok else 4)
+
+
+def main() -> None:
+    """Run, and turn each kind of error into one sentence and its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except (SettingError, DataError, NumericalError) as error:
+        _fail(str(error), EXIT[type(error)])
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error from the parser
+            _fail(error.format_message(), 2)
+        raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"vi-vs-mcmc: {message}", err=True)
+    sys.exit(code)
+
+
+def _finish(found: Any, page: Path, *, as_json: bool, strict: bool) -> None:
+    from vi_vs_mcmc.record import plain
+
+    if as_json:
+        typer.echo(json.dumps(plain(found.summary), indent=1, ensure_ascii=False))
+    else:
+        typer.echo(f"\n{found}\n\n{page}")
+    calibrated = all(entry["verdict"] == ["calibrated"] for entry in found.summary["verdicts"].values())
+    raise typer.Exit(1 if strict and not calibrated else 0)
+
+
+def _settings(model: str, pairs: list[str] | None) -> dict[str, Any]:
+    """KEY=VALUE pairs as arguments; a value is JSON where it can be read as JSON, else a word."""
+    from vi_vs_mcmc.errors import unknown
+    from vi_vs_mcmc.plugins import load, settings_of
+
+    known = settings_of(load(model))
+    out = {}
+    for pair in pairs or []:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise SettingError(f"--set {pair!r}: want KEY=VALUE, for instance components=2")
+        if key not in known:
+            raise unknown("setting", key, known)
+        try:
+            out[key] = json.loads(text)
+        except json.JSONDecodeError:
+            out[key] = text
+    return out
+
+
+def _floats(name: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise SettingError(f"--{name} is {text!r}; want numbers separated by commas") from None
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, made; refused before any work if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingError(
+            f"cannot write to the folder {folder}: {error.strerror or error}; choose another --out"
+        ) from None
+    return folder
+
+
+def _command(seed: int | None) -> str:
+    """The command line that makes this run again: the arguments, and the seed where it was chosen for the user."""
+    arguments = list(sys.argv[1:])
+    if seed is not None and not any(a == "--seed" or a.startswith("--seed=") for a in arguments):
+        arguments += ["--seed", str(seed)]
+    return shlex.join(["vi-vs-mcmc", *arguments])
+
+
+def _warn(messages: tuple[str, ...]) -> None:
+    for message in messages:
+        typer.echo(f"warning: {message}", err=True)
+
+
+def _fast_restart() -> None:
+    """float64 throughout this process, and compiled programs kept between runs."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    cache = Path(typer.get_app_dir("vi-vs-mcmc")) / "compiled"
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    warnings.filterwarnings("default", module="vi_vs_mcmc")
+
+
+@contextlib.contextmanager
+def _progress():
+    """One bar per stage on stderr; nothing where stderr is not a terminal but a line at each new stage."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TextColumn("{task.completed:>6.0f} of {task.total:.0f}"),
+        TimeElapsedColumn(),
+    )
+    stages: dict[str, Any] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def note(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=total)
+                if not console.is_terminal:
+                    typer.echo(stage, err=True)
+            bars.update(stages[stage], completed=done, total=total)
+
+        yield note
+
+
+if __name__ == "__main__":
+    main()
