@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +25,8 @@ def find_browser() -> str:
     found = given or next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None or not Path(found).exists():
         pytest.fail(
-            f"no browser at {given}"
-            if given
-            else f"none of {', '.join(NAMES)} is installed: "
-            "install one (Debian: apt-get install chromium) or name its path in VI_VS_MCMC_CHROMIUM",
+            (f"no browser at {given}" if given else f"none of {', '.join(NAMES)} is installed")
+            + ": install one (Debian: apt-get install chromium) or name its path in VI_VS_MCMC_CHROMIUM",
             pytrace=False,
         )
     return found
@@ -70,9 +69,22 @@ class Visit:
         size = self.page.viewport_size or {"width": 1440, "height": 1000}
         height = self.page.evaluate("document.documentElement.scrollHeight")
         self.page.set_viewport_size({"width": size["width"], "height": height + 2000})
-        self.page.wait_for_function(
-            "[...document.querySelectorAll('.plot')].every(e => e.querySelector('.main-svg'))"
-        )
+        self.wait_until_drawn()
+
+    def wait_until_drawn(self) -> None:
+        """Wait for every figure by asking again: the page forbids the eval of playwright's own way."""
+        plots = "[...document.querySelectorAll('.plot')]"
+        missing = f"{plots}.filter(e => !e.querySelector('.main-svg')).map(e => e.id)"
+        deadline = time.monotonic() + 15
+        while left := self.page.evaluate(missing):
+            assert time.monotonic() < deadline, f"not drawn after 15 s: {', '.join(left)}"
+            self.page.wait_for_timeout(50)
+
+    def draw(self, *figures: str) -> None:
+        """Bring figures into sight, so that they are drawn."""
+        for figure in figures:
+            self.page.locator(f"#{figure}").scroll_into_view_if_needed()
+            self.page.wait_for_selector(f"#{figure} .main-svg")
 
     def close(self) -> None:
         """Close the page."""

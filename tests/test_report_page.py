@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import Visit, launched
+from browser import Visit, find_browser, launched
 from playwright.sync_api import Browser
 from report_stories import told
 
@@ -52,7 +52,7 @@ def test_axe_finds_nothing_in_either_theme(visit, theme):
 
 def test_a_chosen_parameter_is_followed_by_figures_numbers_and_sentences(visit):
     v = visit(told("overconfident"))
-    v.draw_all()
+    v.draw("forest")
     v.page.select_option("#param", label="means[1, 0]")
     assert v.page.inner_text(".chosen >> nth=0") == "means[1, 0]"
     assert "means[1, 0]" in v.page.inner_text("#coverage-what")
@@ -68,7 +68,7 @@ def test_a_chosen_parameter_is_followed_by_figures_numbers_and_sentences(visit):
 
 def test_a_method_can_be_hidden_and_another_compared(visit):
     v = visit(told("overconfident"))
-    v.draw_all()
+    v.draw("forest", "corr1", "data1")
     v.page.click(".toggle[data-method='cavi']")
     assert v.page.get_attribute(".toggle[data-method='cavi']", "aria-pressed") == "false"
     seen = v.page.evaluate("document.getElementById('forest').data.map(t => [t.meta.method, t.visible])")
@@ -77,6 +77,11 @@ def test_a_method_can_be_hidden_and_another_compared(visit):
     v.page.select_option("#against-corr", "svi:AutoNormal")
     assert v.page.input_value("#against-data") == "svi:AutoNormal"
     assert "SVI AutoNormal" in v.page.inner_text("#corr-title")
+    colour = "document.getElementById('data1').data.at(-1).line.color"
+    assert v.page.evaluate(colour) == "#009073"
+    assert "under SVI AutoNormal than under NUTS" in v.page.inner_text(
+        "#data-what"
+    ) or "as much" in v.page.inner_text("#data-what")
     assert v.said == []
 
 
@@ -122,7 +127,7 @@ def test_the_first_tab_reaches_a_skip_link_and_focus_is_seen(visit):
 
 def test_the_theme_button_turns_page_and_figures(visit):
     v = visit(told("overconfident"))
-    v.draw_all()
+    v.draw("forest")
     v.page.click(".theme")
     assert v.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
     assert v.page.evaluate("document.getElementById('forest').data[0].marker.color") == "#E66A0A"
@@ -142,11 +147,19 @@ def test_the_verdict_and_the_tables_stand_without_javascript(browser):
 def test_the_page_prints_with_its_figures_in_light(visit):
     v = visit(told("overconfident"), theme="dark")
     v.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    v.page.wait_for_function(
-        "[...document.querySelectorAll('.plot')].every(e => e.querySelector('.main-svg'))"
-    )
+    v.wait_until_drawn()
     v.page.emulate_media(media="print")
     assert v.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert v.page.evaluate("document.getElementById('forest').data[0].marker.color") == "#D55E00"
     assert v.page.evaluate("document.getElementById('forest').clientWidth") < 800
     assert v.said == []
+
+
+def test_a_missing_browser_is_a_failure_that_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("VI_VS_MCMC_CHROMIUM", "/nowhere/chromium")
+    with pytest.raises(pytest.fail.Exception, match="/nowhere/chromium"):
+        find_browser()
+    monkeypatch.delenv("VI_VS_MCMC_CHROMIUM")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        find_browser()

@@ -87,7 +87,9 @@ def look(
 def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Which scalars count, (parameter,), and why the others do not: constants, and components that own no row."""
     constant = np.ptp(truth.draws.values, axis=(0, 1)) == 0
-    reasons = {name: "it is constant" for name, is_constant in zip(truth.parameters, constant, strict=True) if is_constant}
+    reasons = {
+        name: "it is constant" for name, is_constant in zip(truth.parameters, constant, strict=True) if is_constant
+    }
     owned = None if problem is None else occupancy(problem, tree)
     if problem is not None and owned is not None:
         dim = problem.exchangeable or "component"
@@ -98,6 +100,8 @@ def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[
                 continue
             k = int(name[len(site) + 1 : -1].split(", ")[dims.index(dim)])
             if owned[k] < OCCUPIED:
-                reasons[name] = f"component {k} owns a row in {percent(owned[k])} of draws, fewer than {percent(OCCUPIED)}"
+                reasons[name] = (
+                    f"component {k} owns a row in {percent(owned[k])} of draws, fewer than {percent(OCCUPIED)}"
+                )
     judged = np.array([name not in reasons for name in truth.parameters])
     return judged, [{"parameter": name, "reason": reason} for name, reason in reasons.items()]

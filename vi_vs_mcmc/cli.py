@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shlex
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from vi_vs_mcmc import terminal
 from vi_vs_mcmc.errors import DataError, NumericalError, SettingError
 
 app = typer.Typer(
@@ -30,9 +28,7 @@ Methods = Annotated[
 ]
 Chains = Annotated[int, typer.Option(help="Chains of the reference.")]
 Draws = Annotated[int, typer.Option(help="Draws of each chain, to begin with.")]
-MaxDraws = Annotated[
-    int, typer.Option(help="Draws of each chain at most; the reference samples on while it must.")
-]
+MaxDraws = Annotated[int, typer.Option(help="Draws of each chain at most; the reference samples on while it must.")]
 Seed = Annotated[int | None, typer.Option(help="Determines the run. Default: chosen, printed and stored.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write. Default: reports/NAME.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
@@ -69,20 +65,20 @@ def compare(
     strict: Strict = False,
 ) -> None:
     """Fit methods and a reference to one model and data; write the page."""
-    _fast_restart()
+    terminal.fast_restart()
     from vi_vs_mcmc.compare import chosen_seed
     from vi_vs_mcmc.compare import compare as run
     from vi_vs_mcmc.methods.registry import with_restarts
     from vi_vs_mcmc.plugins import load
 
-    folder = _writable(out or Path("reports") / (model if data is None else f"{model}-{Path(data).stem}"))
+    folder = terminal.writable(out or Path("reports") / (model if data is None else f"{model}-{Path(data).stem}"))
     arguments = _settings(model, settings)
     if columns is not None:
         arguments["columns"] = [c.strip() for c in columns.split(",")]
     problem = load(model)(data, **arguments)
-    _warn(problem.table.warnings if problem.table is not None else ())
+    terminal.warn(problem.table.warnings if problem.table is not None else ())
     seed = chosen_seed(seed)
-    with _progress() as note:
+    with terminal.progress() as note:
         found = run(
             problem,
             methods=None if method is None else [with_restarts(m, restarts) for m in method],
@@ -93,7 +89,7 @@ def compare(
             max_draws=max_draws,
             tolerance=tolerance,
             embed_data=not no_data,
-            command=_command(seed),
+            command=terminal.command(seed),
             progress=note,
         )
         page = found.save(folder)
@@ -104,9 +100,7 @@ def compare(
 def check(
     vi: Annotated[Path, typer.Argument(help="The posterior to judge: netCDF, as ArviZ writes it.")],
     against: Annotated[Path, typer.Option(help="The reference: netCDF, as ArviZ writes it.")],
-    exchangeable: Annotated[
-        str | None, typer.Option(help="The dimension whose labels cannot be told apart.")
-    ] = None,
+    exchangeable: Annotated[str | None, typer.Option(help="The dimension whose labels cannot be told apart.")] = None,
     tolerance: Tolerated = 0.1,
     out: Out = None,
     as_json: AsJson = False,
@@ -115,8 +109,8 @@ def check(
     """Judge a posterior file by another; write the page."""
     from vi_vs_mcmc.check import check as run
 
-    folder = _writable(out or Path("reports") / f"{vi.stem}-against-{against.stem}")
-    found = run(vi, against, tolerance=tolerance, exchangeable=exchangeable, command=_command(None))
+    folder = terminal.writable(out or Path("reports") / f"{vi.stem}-against-{against.stem}")
+    found = run(vi, against, tolerance=tolerance, exchangeable=exchangeable, command=terminal.command(None))
     _finish(found, found.save(folder), as_json=as_json, strict=strict)
 
 
@@ -125,9 +119,7 @@ def study(
     name: Annotated[str, typer.Argument(help="Which study: overlap.")],
     replicates: Annotated[int, typer.Option(help="Data sets at each separation.")] = 3,
     rows: Annotated[int, typer.Option(help="Rows of each data set.")] = 300,
-    separations: Annotated[
-        str, typer.Option(help="Distances between the components, in sds.")
-    ] = "1.5,2,2.5,3,4,5",
+    separations: Annotated[str, typer.Option(help="Distances between the components, in sds.")] = "1.5,2,2.5,3,4,5",
     method: Methods = None,
     draws: Draws = 1000,
     seed: Annotated[int, typer.Option(help="Determines the study.")] = 0,
@@ -135,11 +127,11 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Many comparisons over a grid: one tidy table and one figure. Goes on where it was stopped."""
-    _fast_restart()
+    terminal.fast_restart()
     from vi_vs_mcmc.study import study as run
 
-    folder = _writable(out or Path("reports") / f"study-{name}")
-    with _progress() as note:
+    folder = terminal.writable(out or Path("reports") / f"study-{name}")
+    with terminal.progress() as note:
         table = run(
             name,
             folder,
@@ -181,9 +173,7 @@ def models() -> None:
         typer.echo(f"{name}: {line}")
         for setting, parameter in settings_of(plugin).items():
             kind = str(parameter.annotation).replace("collections.abc.", "")
-            typer.echo(
-                f"    --set {setting}=    {meanings.get(setting, '')} ({kind}; default {parameter.default})"
-            )
+            typer.echo(f"    --set {setting}=    {meanings.get(setting, '')} ({kind}; default {parameter.default})")
 
 
 @app.command()
@@ -256,72 +246,6 @@ def _floats(name: str, text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise SettingError(f"--{name} is {text!r}; want numbers separated by commas") from None
-
-
-def _writable(folder: Path) -> Path:
-    """The folder, made; refused before any work if it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise SettingError(
-            f"cannot write to the folder {folder}: {error.strerror or error}; choose another --out"
-        ) from None
-    return folder
-
-
-def _command(seed: int | None) -> str:
-    """The command line that makes this run again: the arguments, and the seed where it was chosen for the user."""
-    arguments = list(sys.argv[1:])
-    if seed is not None and not any(a == "--seed" or a.startswith("--seed=") for a in arguments):
-        arguments += ["--seed", str(seed)]
-    return shlex.join(["vi-vs-mcmc", *arguments])
-
-
-def _warn(messages: tuple[str, ...]) -> None:
-    for message in messages:
-        typer.echo(f"warning: {message}", err=True)
-
-
-def _fast_restart() -> None:
-    """float64 throughout this process, and compiled programs kept between runs."""
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    cache = Path(typer.get_app_dir("vi-vs-mcmc")) / "compiled"
-    with contextlib.suppress(OSError):
-        cache.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    warnings.filterwarnings("default", module="vi_vs_mcmc")
-
-
-@contextlib.contextmanager
-def _progress():
-    """One bar per stage on stderr; nothing where stderr is not a terminal but a line at each new stage."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        TextColumn("{task.completed:>6.0f} of {task.total:.0f}"),
-        TimeElapsedColumn(),
-    )
-    stages: dict[str, Any] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-
-        def note(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=total)
-                if not console.is_terminal:
-                    typer.echo(stage, err=True)
-            bars.update(stages[stage], completed=done, total=total)
-
-        yield note
 
 
 if __name__ == "__main__":

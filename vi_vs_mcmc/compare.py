@@ -29,7 +29,13 @@ TABLE_DRAWS = 40_000  # of a VI method, for the table: their Monte Carlo error t
 
 @in_float64
 def fit(
-    problem: Problem, method: str | Method, *, seed: int | None = None, chains: int = 4, draws: int = 1000, progress=None
+    problem: Problem,
+    method: str | Method,
+    *,
+    seed: int | None = None,
+    chains: int = 4,
+    draws: int = 1000,
+    progress=None,
 ) -> DataTree:
     """Fit one method to a problem; exchangeable labels come in one order.
 
@@ -51,7 +57,9 @@ def fit(
     chosen = resolve(method)
     _counts(chains=chains, draws=draws)
     seed = chosen_seed(seed)
-    tree = chosen.fit(problem, _key(seed, chosen.name), chains=chains, draws=draws, progress=_stage(progress, chosen.name))
+    tree = chosen.fit(
+        problem, _key(seed, chosen.name), chains=chains, draws=draws, progress=_stage(progress, chosen.name)
+    )
     tree.attrs["seed"] = seed
     if problem.exchangeable is None:
         return tree
@@ -194,7 +202,9 @@ def _check(problem: Problem, methods: Sequence[Method], judge: Method) -> None:
     if twice:
         raise SettingError(f"method {twice.pop()!r} is named twice")
     if judge.name in names:
-        raise SettingError(f"{judge.name!r} is the reference and cannot be judged by itself; choose another --reference")
+        raise SettingError(
+            f"{judge.name!r} is the reference and cannot be judged by itself; choose another --reference"
+        )
     if problem.conjugate is None and "cavi" in names:
         raise SettingError(f"cavi needs a closed-form structure, and {problem.name!r} has none; use svi:AutoNormal")
     _ = problem.compared  # a wrong site name, a discrete site

@@ -49,8 +49,5 @@ def one_component_evidence() -> float:
     wishart = 0.5 * nu * log_det(prior_inverse) - 0.5 * (nu + rows) * log_det(inverse)
     gamma = multigammaln(0.5 * (nu + rows), dimension) - multigammaln(0.5 * nu, dimension)
     return float(
-        wishart
-        + gamma
-        + 0.5 * dimension * np.log(beta / (beta + rows))
-        - 0.5 * rows * dimension * np.log(np.pi)
+        wishart + gamma + 0.5 * dimension * np.log(beta / (beta + rows)) - 0.5 * rows * dimension * np.log(np.pi)
     )

@@ -74,11 +74,15 @@ def align(tree: DataTree, dim: str, pivot: Pivot) -> tuple[DataTree, Moved]:
     """
     features, names = _features(tree, dim)
     if names != pivot.names or features.shape[2:] != pivot.centre.shape:
-        raise SettingError(f"the labels along {dim!r} cannot be matched: sites {names} here, {pivot.names} in the reference")
+        raise SettingError(
+            f"the labels along {dim!r} cannot be matched: sites {names} here, {pivot.names} in the reference"
+        )
     shape = features.shape[:2]
     order = _orders(features.reshape(-1, *features.shape[2:]), pivot).reshape(*shape, -1)
     posterior = tree["posterior"].to_dataset()
-    moved = {name: _reordered(posterior[name], dim, order) for name in posterior.data_vars if dim in posterior[name].dims}
+    moved = {
+        name: _reordered(posterior[name], dim, order) for name in posterior.data_vars if dim in posterior[name].dims
+    }
     out = tree.copy()
     out["posterior"] = DataTree(posterior.assign(moved))
     return out, _moved(order)

@@ -43,3 +43,8 @@ def between(low: float, high: float, digits: int = 2) -> str:
 def count(number: int) -> str:
     """A whole number with thousands set apart."""
     return f"{number:,}".replace(",", NARROW)
+
+
+def file_name(method: str) -> str:
+    """A method's name as a file's: `svi:AutoNormal` -> `svi-AutoNormal`; anything a path could trip over becomes `-`."""
+    return "".join(c if c.isalnum() or c in "._ ()+-" else "-" for c in method).strip(". ") or "posterior"

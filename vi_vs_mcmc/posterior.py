@@ -30,7 +30,9 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
-def dataset(problem: Problem, values: Mapping[str, np.ndarray], lead: tuple[str, ...] = SAMPLE, prefix: str = "") -> Dataset:
+def dataset(
+    problem: Problem, values: Mapping[str, np.ndarray], lead: tuple[str, ...] = SAMPLE, prefix: str = ""
+) -> Dataset:
     """Values of sites as a Dataset: leading dims `lead`, then the site's own, with integer or given coordinates."""
     variables, coords = {}, {}
     for name, value in values.items():
@@ -141,7 +143,9 @@ def scalar_values(values: DataArray, like: DataArray | None = None) -> tuple[np.
     flat = np.stack([values.values[(..., *i)] for i in indices], -1)
     names = []
     for index in indices:
-        at = ", ".join(str(values.coords[d].values[i]) if d in values.coords else str(i) for d, i in zip(own, index, strict=True))
+        at = ", ".join(
+            str(values.coords[d].values[i]) if d in values.coords else str(i) for d, i in zip(own, index, strict=True)
+        )
         names.append(f"{values.name}[{at}]" if own else str(values.name))
     return flat, names
 
@@ -196,7 +200,9 @@ def _posterior(tree: DataTree, where: str = "the posterior") -> Dataset:
         raise DataError(f"{where} has no group 'posterior'; it has {', '.join(tree.children) or 'none'}")
     group = tree["posterior"].to_dataset()
     if not set(SAMPLE) <= set(group.dims):
-        raise DataError(f"{where}: the group 'posterior' has dims {', '.join(map(str, group.dims))}; want chain and draw")
+        raise DataError(
+            f"{where}: the group 'posterior' has dims {', '.join(map(str, group.dims))}; want chain and draw"
+        )
     return group
 
 

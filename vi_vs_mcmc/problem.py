@@ -177,7 +177,10 @@ class Call:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Call) or self.structure != other.structure or self.program is not other.program:
             return self is other
-        return all(a is b or (type(a) is type(b) and _equal(a, b)) for a, b in zip(self.constants, other.constants, strict=True))
+        return all(
+            a is b or (type(a) is type(b) and _equal(a, b))
+            for a, b in zip(self.constants, other.constants, strict=True)
+        )
 
     def arguments(self, arrays: Sequence[Array]) -> tuple[tuple, dict]:
         """(args, kwargs) with the arrays back in place."""
@@ -230,6 +233,9 @@ def _promoted(value: Any, where: str) -> Any:
     if array.dtype == object:
         raise DataError(f"{where} is an array of Python objects; want numbers")
     if array.dtype in (np.float32, np.float16):
-        warnings.warn(f"{where} is {array.dtype}; it is promoted to float64, in which everything compared runs", stacklevel=4)
+        warnings.warn(
+            f"{where} is {array.dtype}; it is promoted to float64, in which everything compared runs",
+            stacklevel=4,
+        )
         return array.astype(np.float64)
     return array

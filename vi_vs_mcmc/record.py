@@ -14,10 +14,12 @@ from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import labels, posterior, story
 from vi_vs_mcmc.against import Found
+from vi_vs_mcmc.cautions import cautions
 from vi_vs_mcmc.data import thin
 from vi_vs_mcmc.metrics.importance import khat
 from vi_vs_mcmc.metrics.marginals import simultaneous
 from vi_vs_mcmc.metrics.occupancy import mean_responsibilities
+from vi_vs_mcmc.names import count, file_name
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.verdict import Tolerance
@@ -98,7 +100,7 @@ def comparison(
         "problem": _problem(problem, sites, exchangeable),
         "reference": _reference(found),
         "verdicts": verdicts,
-        "cost": {name: _cost(tree) for name, tree in trees.items() if "wall_seconds" in tree.attrs},
+        "cost": {name: _cost(name, tree, found) for name, tree in trees.items() if "wall_seconds" in tree.attrs},
         "tolerance": asdict(tolerance),
         "simultaneous_z": simultaneous(2 * judged),
         "data": _data(problem, embed_data),
@@ -109,12 +111,10 @@ def comparison(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": wall_seconds,
     }
-    return Comparison(found.table, summary | story.tell(summary, problem), trees)
-
-
-def file_name(method: str) -> str:
-    """A method's name as a file's: `svi:AutoNormal` -> `svi-AutoNormal`; anything a path could trip over becomes `-`."""
-    return "".join(c if c.isalnum() or c in "._ ()+-" else "-" for c in method).strip(". ") or "posterior"
+    of_data = problem.table.warnings if problem is not None and problem.table is not None else ()
+    of_settings = problem.cautions if problem is not None else ()
+    summary = story.tell(summary) | {"warnings": cautions(summary, of_data, of_settings)} | summary
+    return Comparison(found.table, summary, trees)
 
 
 def plain(value: Any) -> Any:
@@ -149,7 +149,14 @@ def _for_record(problem: Problem, tree: DataTree, seed: int | None, *, embed_dat
 
 def _problem(problem: Problem | None, sites: tuple[str, ...], exchangeable: str | None) -> dict[str, Any]:
     if problem is None:
-        return {"name": None, "title": ", ".join(sites), "settings": {}, "priors": None, "exchangeable": exchangeable, "dims": {}}
+        return {
+            "name": None,
+            "title": ", ".join(sites),
+            "settings": {},
+            "priors": None,
+            "exchangeable": exchangeable,
+            "dims": {},
+        }
     return {
         "name": problem.name,
         "title": problem.title,
@@ -206,8 +213,12 @@ def _fit_facts(tree: DataTree) -> dict[str, Any]:
     return facts
 
 
-def _cost(tree: DataTree) -> dict[str, Any]:
-    return {"wall_seconds": float(tree.attrs["wall_seconds"]), "work": tree.attrs.get("work"), "note": None}
+def _cost(name: str, tree: DataTree, found: Found) -> dict[str, Any]:
+    seconds, note = float(tree.attrs["wall_seconds"]), None
+    if name == found.name and np.isfinite(found.health.ess_bulk).any():
+        rate = np.nanmin(found.health.ess_bulk) / max(seconds, 1e-9)
+        note = f"{count(int(rate))} effective draws per second"
+    return {"wall_seconds": seconds, "work": tree.attrs.get("work"), "note": note}
 
 
 def _data(problem: Problem | None, embed_data: bool) -> dict[str, Any] | None:

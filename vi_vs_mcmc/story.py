@@ -1,4 +1,4 @@
-"""The page's own words: headline, lede, what to do, warnings. Every sentence is made from the summary's numbers."""
+"""The page's own words: headline, lede and what to do. Every sentence is made from the summary's numbers."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from vi_vs_mcmc.metrics.health import Health
-from vi_vs_mcmc.names import count, percent, signed, spoken
-from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.names import count, file_name, percent, signed, spoken
 from vi_vs_mcmc.verdict import BIASED, CALIBRATED, INCONCLUSIVE, NO_VERDICT, NOT_CONVERGED, OVER, POINT, UNDER
 
 WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
 ORDER = (OVER, UNDER, BIASED, NOT_CONVERGED, INCONCLUSIVE, POINT, CALIBRATED)
+CURABLE = {"R-hat, largest", "bulk ESS, smallest", "tail ESS, smallest"}
+
+Summary = dict[str, Any]
 
 
-def tell(summary: dict[str, Any], problem: Problem | None) -> dict[str, Any]:
-    """`headline`, `lede`, `actions` and `warnings` of a summary."""
-    return {
-        "headline": _headline(summary),
-        "lede": _lede(summary),
-        "actions": _actions(summary),
-        "warnings": _warnings(summary, problem),
-    }
+def tell(summary: Summary) -> Summary:
+    """`headline`, `lede` and `actions` of a summary."""
+    return {"headline": _headline(summary), "lede": _lede(summary), "actions": _actions(summary)}
 
 
 def of_reference(name: str, health: Health) -> str:
     """One sentence on whether the reference may be called one."""
     if not health.passed:
         return f"Failed its own checks, so no verdict stands: {health.failures()}."
-    values = {c.name: c.value for c in health.checks}
-    least = min(values["bulk ESS, smallest"] or 0, values["tail ESS, smallest"] or 0)
-    facts = [f"R\u2011hat at most {values['R-hat, largest']:.3f}", f"at least {count(int(least))} effective draws"]
+    value = {c.name: c.value for c in health.checks}
+    least = min(value["bulk ESS, smallest"] or 0, value["tail ESS, smallest"] or 0)
+    facts = [
+        f"R\u2011hat at most {value['R-hat, largest']:.3f}",
+        f"at least {count(int(least))} effective draws",
+    ]
     if health.divergences is not None:
         facts.append("no divergences" if not health.divergences else f"{health.divergences} divergences")
     return f"Passed its own checks, so the verdicts stand: {', '.join(facts)}."
@@ -46,145 +46,134 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _groups(summary: dict[str, Any]) -> dict[tuple[str, ...], list[str]]:
-    """Methods by verdict, the gravest first."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    entries = sorted(summary["verdicts"].items(), key=lambda kv: ORDER.index(kv[1]["verdict"][0]))
-    for method, entry in entries:
-        groups.setdefault(tuple(entry["verdict"]), []).append(spoken(method))
-    return groups
-
-
-def _headline(summary: dict[str, Any]) -> str:
-    reference = spoken(summary["reference"]["method"])
-    if any(v["verdict"] == [NO_VERDICT] for v in summary["verdicts"].values()):
+def _headline(summary: Summary) -> str:
+    if _untold(summary):
         if summary["reference"]["status"] == "passed":
             return "No verdict: nothing here can be judged."
-        return f"No verdict: {reference} did not pass its own checks."
+        return f"No verdict: {_reference(summary)} did not pass its own checks."
     sentences = []
-    for words, names in _groups(summary).items():
-        verb = "are" if len(names) > 1 else "is"
-        said = {
-            (NOT_CONVERGED,): f"{listed(names)} {'have' if len(names) > 1 else 'has'} not converged",
-            (INCONCLUSIVE,): f"{listed(names)} {verb} not decided yet",
-            (POINT,): f"{listed(names)} {verb} a point without spread",
-        }.get(words, f"{listed(names)} {verb} {listed(words)}")
-        sentences.append(f"{said}{' here' if not sentences else ''}.")
+    for words, methods in _groups(summary).items():
+        names, verb = listed([spoken(m) for m in methods]), "are" if len(methods) > 1 else "is"
+        if words == (NOT_CONVERGED,):
+            sentences.append(f"{names} {'have' if len(methods) > 1 else 'has'} not converged.")
+        elif words == (INCONCLUSIVE,):
+            sentences.append(f"{names} {verb} not decided yet.")
+        elif words == (POINT,):
+            sentences.append(f"{names} {verb} a point without spread.")
+        else:
+            sentences.append(f"{names} {verb} {listed(words)}{'' if sentences else ' here'}.")
     return " ".join(sentences)
 
 
-def _lede(summary: dict[str, Any]) -> str:
-    reference, verdicts = spoken(summary["reference"]["method"]), summary["verdicts"]
-    tolerance = percent(summary["tolerance"]["sd"])
-    if any(v["verdict"] == [NO_VERDICT] for v in verdicts.values()):
-        return f"{summary['reference']['sentence']} The numbers below are shown so that you can see why; they judge nothing."
-    method, entry = next((m, v) for m, v in sorted(verdicts.items(), key=lambda kv: ORDER.index(kv[1]["verdict"][0])))
-    name, words = spoken(method), entry["verdict"]
+def _lede(summary: Summary) -> str:
+    reference, tolerance = _reference(summary), percent(summary["tolerance"]["sd"])
+    if _untold(summary):
+        return f"{summary['reference']['sentence']} The numbers below show why; they judge nothing."
+    words, methods = next(iter(_groups(summary).items()))
+    entry, name = summary["verdicts"][methods[0]], spoken(methods[0])
     if OVER in words:
-        means = _means(entry, summary)
-        few = f"{number(entry['overconfident_count'])} of {entry['judged']} sds"
-        verb = "is" if entry["overconfident_count"] == 1 else "are"
-        return f"{name}\u2019s {means}, its intervals cannot: {few} {verb} more than {tolerance} too small."
+        trusted = (
+            "cannot be trusted, nor can its intervals" if BIASED in words else "can be trusted, its intervals cannot"
+        )
+        return f"{name}\u2019s means {trusted}: {_few(entry, 'overconfident_count')} more than {tolerance} too small."
     if UNDER in words:
-        few = f"{number(entry['underconfident_count'])} of {entry['judged']} sds"
-        return f"{name} is less sure than it could be: {few} are more than {tolerance} too large."
+        few = _few(entry, "underconfident_count")
+        return f"{name} is less sure than the data let it be: {few} more than {tolerance} too large."
     if BIASED in words:
-        return f"{name}\u2019s sds are not decidedly wrong, but its centre is: `{entry['worst_bias_parameter']}` is off by {signed(entry['worst_bias'])} {reference} sds."
-    if words == [NOT_CONVERGED]:
-        return "An unfinished optimiser can look like an overconfident family; finish it before you judge."
-    if words == [INCONCLUSIVE]:
-        return f"The Monte Carlo error of {reference} is still too large to tell; no difference beyond {tolerance} is shown, none is ruled out."
-    if words == [POINT]:
+        off = f"`{entry['worst_bias_parameter']}` is off by {signed(entry['worst_bias'])} {reference} sds"
+        return f"No sd of {name} is decidedly wrong, but its centre is: the mean of {off}."
+    if words == (NOT_CONVERGED,):
+        return "An unfinished optimiser can look like an overconfident family. Finish it before you judge."
+    if words == (INCONCLUSIVE,):
+        return f"No difference of more than {tolerance} is shown and none is ruled out: {reference} needs more draws."
+    if words == (POINT,):
         return "A point estimate has no spread to compare."
-    return f"Every sd is within {tolerance} of {reference}, and every mean within {_quarter(summary)}."
+    return f"Every sd is within {tolerance} of {reference}, and every mean within {_tolerated_mean(summary)}."
 
 
-def _means(entry: dict[str, Any], summary: dict[str, Any]) -> str:
-    return "means can be trusted" if not entry["biased_count"] else "means cannot be trusted"
+def _actions(summary: Summary) -> list[Summary]:
+    if _untold(summary):
+        return _mend(summary)
+    reference, verdicts = summary["reference"], summary["verdicts"]
+    name, tolerance = _reference(summary), summary["tolerance"]
+    having = lambda word: [m for m, v in verdicts.items() if word in v["verdict"]]
+    out = []
+    good, over = having(CALIBRATED), having(OVER)
+    if good:
+        why = f"Every sd is within {percent(tolerance['sd'])} of {name}, every mean within {_tolerated_mean(summary)}."
+        out.append(_do(f"Use {listed([spoken(m) for m in good])}.", why, _open(good[0])))
+    else:
+        why = "It passed its own checks, and its draws are in the run\u2019s folder."
+        out.append(_do(f"Report intervals from {name}.", why, _open(reference["method"])))
+    centred = [m for m in over if not verdicts[m]["biased_count"]]
+    if centred:
+        furthest = max(abs(verdicts[m]["worst_bias"]) for m in centred)
+        why = f"No mean is decidedly off; the furthest by {furthest:.2f} of a {name} sd (tolerance {tolerance['mean']:g})."
+        out.append(_do(f"Keep {listed([spoken(m) for m in centred])} for point estimates.", why, None))
+    for m in over:
+        why = f"At 90\u202f%, they miss up to {percent(1 - verdicts[m]['coverage90_lowest'])} instead of 10."
+        worst = verdicts[m]["worst_parameter"]
+        out.append(_do(f"Do not quote {spoken(m)}\u2019s intervals, least of all for `{worst}`.", why, None))
+    for m in having(BIASED):
+        off, by = verdicts[m]["worst_bias_parameter"], signed(verdicts[m]["worst_bias"])
+        out.append(_do(f"Do not quote {spoken(m)}\u2019s mean of `{off}`.", f"It is off by {by} {name} sds.", None))
+    for m in having(NOT_CONVERGED):
+        sentence = verdicts[m]["status_sentence"]
+        out.append(_do(f"Let {spoken(m)} finish first.", f"{sentence[:1].upper()}{sentence[1:]}.", None))
+    if having(INCONCLUSIVE):
+        names = listed([spoken(m) for m in having(INCONCLUSIVE)])
+        why = "An interval shrinks as the square root of the number of draws."
+        out.append(_do(f"Sample {name} longer to decide on {names}.", why, _longer(summary)))
+    return out
 
 
-def _quarter(summary: dict[str, Any]) -> str:
+def _mend(summary: Summary) -> list[Summary]:
+    """What would make a failed reference one."""
+    failed = {c["name"] for c in summary["reference"]["checks"] if not c["passed"]}
+    out = []
+    if failed & CURABLE:
+        why = "Chains that mix slowly need more draws. Chains that sit on different modes need more than draws."
+        out.append(_do("Sample longer.", why, _longer(summary)))
+    if failed - CURABLE:
+        why = "A part of the posterior was not reached. A prior that holds every parameter, or fewer components, helps."
+        out.append(_do("Ease the geometry.", why, None))
+    return out or [_do("Compare other parameters.", "Nothing that is compared here can be judged.", None)]
+
+
+def _groups(summary: Summary) -> dict[tuple[str, ...], list[str]]:
+    """Methods by verdict, the gravest first."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for method, entry in sorted(summary["verdicts"].items(), key=lambda kv: ORDER.index(kv[1]["verdict"][0])):
+        groups.setdefault(tuple(entry["verdict"]), []).append(method)
+    return groups
+
+
+def _untold(summary: Summary) -> bool:
+    return any(v["verdict"] == [NO_VERDICT] for v in summary["verdicts"].values())
+
+
+def _reference(summary: Summary) -> str:
+    return spoken(summary["reference"]["method"])
+
+
+def _few(entry: Summary, which: str) -> str:
+    some = entry[which]
+    return f"{number(some)} of {entry['judged']} sds {'is' if some == 1 else 'are'}"
+
+
+def _tolerated_mean(summary: Summary) -> str:
     mean = summary["tolerance"]["mean"]
     return "a quarter of an sd" if mean == 0.25 else f"{mean:g} of an sd"
 
 
-def _actions(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    reference, verdicts = summary["reference"]["method"], summary["verdicts"]
-    name = spoken(reference)
-    if any(v["verdict"] == [NO_VERDICT] for v in verdicts.values()):
-        return _mend(summary)
-    out = []
-    good = [m for m, v in verdicts.items() if v["verdict"] == [CALIBRATED]]
-    if good:
-        out.append(_do(f"Use {listed([spoken(m) for m in good])}.", f"Its sds are within {percent(summary['tolerance']['sd'])} of {name}, its means within {_quarter(summary)}.", _open(good[0])))
-    else:
-        out.append(_do(f"Report intervals from {name}.", "It passed its own checks; its draws are in the run\u2019s folder.", _open(reference)))
-    for method, entry in verdicts.items():
-        words, who = entry["verdict"], spoken(method)
-        if OVER in words and not entry["biased_count"]:
-            out.append(_do(f"Keep {who} for point estimates.", f"No mean is decidedly off; the furthest is {signed(abs(entry['worst_bias']))} of a {name} sd (tolerance {summary['tolerance']['mean']:g}).", None))
-        if OVER in words:
-            missed = percent(1 - entry["coverage90_lowest"])
-            out.append(_do(f"Do not quote {who}\u2019s intervals, least of all for `{entry['worst_parameter']}`.", f"At 90\u202f%, they miss up to {missed} instead of 10.", None))
-        if BIASED in words:
-            out.append(_do(f"Do not quote {who}\u2019s mean of `{entry['worst_bias_parameter']}`.", f"It is {signed(entry['worst_bias'])} {name} sds away.", None))
-        if words == [NOT_CONVERGED]:
-            out.append(_do(f"Let {who} finish before judging its family.", f"{entry['status_sentence'][:1].upper()}{entry['status_sentence'][1:]}.", None))
-        if words == [INCONCLUSIVE]:
-            out.append(_do(f"Sample {name} longer to decide on {who}.", "The interval of a ratio shrinks as the square root of the draws.", f"--max-draws {4 * summary['reference']['draws']}"))
-    return out
-
-
-def _mend(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """What would make a failed reference one."""
-    failed = {c["name"] for c in summary["reference"]["checks"] if not c["passed"]}
-    out = []
-    if failed & {"R-hat, largest", "bulk ESS, smallest", "tail ESS, smallest"}:
-        out.append(_do("Sample longer.", "Chains that mix slowly need more draws; chains that disagree may sit on different modes, which more draws do not mend.", f"--max-draws {4 * summary['reference']['draws']}"))
-    if failed & {"divergences", "E-BFMI, smallest", "draws at the depth limit"}:
-        out.append(_do("Ease the geometry.", "Divergences mean that part of the posterior was not reached: use a prior that holds every parameter, or fewer components.", None))
-    return out or [_do("Compare other parameters.", "Nothing that is compared here can be judged.", None)]
-
-
-def _do(do: str, why: str, command: str | None) -> dict[str, Any]:
-    return {"do": do, "why": why, "command": command}
+def _longer(summary: Summary) -> str | None:
+    """The option that samples on; a file cannot."""
+    return f"--max-draws {4 * summary['reference']['draws']}" if summary["kind"] == "compare" else None
 
 
 def _open(method: str) -> str:
-    from vi_vs_mcmc.record import file_name
-
     return f'xarray.open_datatree("posteriors/{file_name(method)}.nc")'
 
 
-def _warnings(summary: dict[str, Any], problem: Problem | None) -> list[dict[str, Any]]:
-    reference = summary["reference"]
-    out = [_note(*caution) for caution in (problem.cautions if problem is not None else ())]
-    out += [{"level": "check", "fact": text, "consequence": "", "remedy": None} for text in (problem.table.warnings if problem is not None and problem.table is not None else ())]
-    for method, entry in summary["verdicts"].items():
-        restarts = entry.get("restarts")
-        if restarts and restarts["number"] > 1:
-            out.append(_modes(spoken(method), restarts))
-        if entry.get("khat") is not None and entry["khat"] > entry["khat_threshold"]:
-            out.append(_note(f"{spoken(method)}\u2019s k\u2011hat is {entry['khat']:.2f}.", f"Above {entry['khat_threshold']:.2f}, reweighting its draws does not repair it.", None))
-    if reference["left_out"]:
-        labels = sorted({item["reason"] for item in reference["left_out"]})
-        out.append(_note(f"{len(reference['left_out'])} scalars are left out of the verdict.", f"{'; '.join(labels[:3])}.", None))
-    if reference["status"] == "passed" and reference["divergences"]:
-        out.append(_note(f"{reference['divergences']} draws diverged.", "Few enough to pass, but a corner of the posterior may be missed.", None))
-    moved = reference["relabelled"]
-    if moved and (moved["chains"] or moved["draws"]):
-        out.append(_note(f"Labels were put in order: {moved['chains']} chains and {count(moved['draws'])} draws moved.", "Answers for single components depend on the order chosen; sorted weights and densities do not.", None))
-    return out
-
-
-def _modes(name: str, restarts: dict[str, Any]) -> dict[str, Any]:
-    number_, agreeing = restarts["number"], restarts["agreeing"]
-    if agreeing == number_:
-        fact = f"All {number_} restarts of {name} reached one optimum."
-        return {"level": "note", "fact": fact, "consequence": "Chains start there; a mode that no restart found would go unseen.", "remedy": f"--restarts {8 * number_}"}
-    inferior = f"{number(number_ - agreeing)} of {number_} restarts ended at another optimum."
-    return {"level": "check", "fact": f"{name}: {inferior}", "consequence": "The posterior may have several modes; the best one found is reported, and chains start at modes by their weight.", "remedy": f"--restarts {8 * number_}"}
-
-
-def _note(fact: str, consequence: str, remedy: str | None) -> dict[str, Any]:
-    return {"level": "note", "fact": fact, "consequence": consequence, "remedy": remedy}
+def _do(do: str, why: str, command: str | None) -> Summary:
+    return {"do": do, "why": why, "command": command}

@@ -86,9 +86,7 @@ def judge(
     words = _words(found, health, status, point=point, empty=judged.empty)
     return {
         "verdict": words,
-        "sentence": _sentence(
-            words, found, judged, health, tolerance, method, reference, draws, status_sentence
-        ),
+        "sentence": _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence),
         **_numbers(judged, found),
         "status": status,
         "status_sentence": status_sentence,
@@ -100,9 +98,7 @@ def undecided(verdicts: Mapping[str, Mapping[str, Any]]) -> bool:
     return any(entry["verdict"] == [INCONCLUSIVE] for entry in verdicts.values())
 
 
-def _words(
-    found: Mapping[str, pd.DataFrame], health: Health, status: str, *, point: bool, empty: bool
-) -> list[str]:
+def _words(found: Mapping[str, pd.DataFrame], health: Health, status: str, *, point: bool, empty: bool) -> list[str]:
     if not health.passed or empty:
         return [NO_VERDICT]
     if status == "not converged":
@@ -134,9 +130,7 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
         return f"{hold}; {_open(found['open'], tolerance, draws, name)}"
     parts = [hold]
     if OVER in words:
-        parts.append(
-            f"worst is `{_lowest(found[OVER]).parameter}`, sd {_ratio(_lowest(found[OVER]))} of {name}"
-        )
+        parts.append(f"worst is `{_lowest(found[OVER]).parameter}`, sd {_ratio(_lowest(found[OVER]))} of {name}")
     if UNDER in words:
         wide = found[UNDER].loc[found[UNDER]["sd_ratio"].idxmax()]
         parts.append(f"`{wide.parameter}` is too wide, sd {_ratio(wide)} of {name}")
@@ -151,11 +145,7 @@ def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[st
     if judged.empty:
         return {"worst_parameter": None, "sd_ratio_median": None, "coverage90_median": None, "judged": 0}
     coverage = judged["coverage90"]
-    worst = (
-        _lowest(judged)
-        if len(found[OVER]) or not len(found[UNDER])
-        else judged.loc[judged["sd_ratio"].idxmax()]
-    )
+    worst = _lowest(judged) if len(found[OVER]) or not len(found[UNDER]) else judged.loc[judged["sd_ratio"].idxmax()]
     off = _most_biased(judged)
     return {
         "worst_parameter": worst.parameter,
@@ -197,9 +187,7 @@ def _most_biased(rows: pd.DataFrame):
 
 def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
     """Which scalar is undecided, and about how many draws would decide: an interval shrinks as their square root."""
-    margin = np.minimum(
-        (rows["sd_ratio"] - (1 - tolerance.sd)).abs(), (rows["sd_ratio"] - (1 + tolerance.sd)).abs()
-    )
+    margin = np.minimum((rows["sd_ratio"] - (1 - tolerance.sd)).abs(), (rows["sd_ratio"] - (1 + tolerance.sd)).abs())
     half = 0.5 * (rows["sd_ratio_highest"] - rows["sd_ratio_lowest"])
     mean_margin = (rows["bias"].abs() - tolerance.mean).abs()
     mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"])

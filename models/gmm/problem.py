@@ -73,7 +73,11 @@ def gmm(
         "mean_precision": _vector("mean_precision", mean_precision, shrink, count, above=0.0),
         "scale": _scale(scale, 0.1 * np.eye(dimension) if builtin else np.diag(1 / (3 * shrink * variance)), count),
         "degrees_of_freedom": _vector(
-            "degrees_of_freedom", degrees_of_freedom, dimension + (0 if builtin else 4), count, above=dimension - 1
+            "degrees_of_freedom",
+            degrees_of_freedom,
+            dimension + (0 if builtin else 4),
+            count,
+            above=dimension - 1,
         ),
     }
     exchangeable = all(np.all(value == value[:1]) for value in prior.values())
@@ -101,7 +105,9 @@ def _in_words(prior: dict[str, np.ndarray]) -> str:
     parts = []
     for name, value in prior.items():
         shown = value[0] if np.all(value == value[:1]) else value
-        parts.append(f"{name.replace('_', ' ')} {np.array2string(np.round(shown, 6), separator=', ', max_line_width=1000)}")
+        parts.append(
+            f"{name.replace('_', ' ')} {np.array2string(np.round(shown, 6), separator=', ', max_line_width=1000)}"
+        )
     return "; ".join(part.replace("\n", "") for part in parts)
 
 
@@ -162,5 +168,3 @@ def _truth(count: int) -> dict[str, np.ndarray] | None:
     if count != len(lecture.WEIGHTS):
         return None
     return {"weights": lecture.WEIGHTS, "means": lecture.MEANS, "covariances": lecture.COVARIANCES}
-
-

@@ -89,9 +89,7 @@ class MixtureStructure:
         return self.log_normaliser(self.prior)
 
     def log_normaliser(self, eta: Factors) -> Array:
-        return expfam.dirichlet_log_normaliser(eta["weights"]) + expfam.normal_wishart_log_normaliser(
-            eta["components"]
-        )
+        return expfam.dirichlet_log_normaliser(eta["weights"]) + expfam.normal_wishart_log_normaliser(eta["components"])
 
     def local(self, m: Factors, batch: Array) -> Array:
         return log_evidence_of_rows(m, batch) - jnp.log(self.spread).sum()
@@ -183,9 +181,7 @@ class MixtureStructure:
     def responsibilities(self, theta: Mapping[str, Array], x: Array) -> Array:
         """p(z_n = k | x_n, theta), (rows, K), for rows in the data's units."""
         m = self.sufficient(theta)
-        return jax.nn.softmax(
-            features((x - self.centre) / self.spread) @ coefficients(m["weights"], m["components"]).T
-        )
+        return jax.nn.softmax(features((x - self.centre) / self.spread) @ coefficients(m["weights"], m["components"]).T)
 
     @property
     def _product(self) -> Array:

@@ -83,7 +83,7 @@ class CAVI:
         ascent = engine.ascend(model, start, tol=self.tol, max_sweeps=self.max_sweeps, progress=progress)
         order = np.lexsort((np.arange(self.restarts), -ascent.elbo))
         start, ascent = jax.tree.map(lambda leaf: np.asarray(leaf)[order], (start, ascent))
-        return Optima(jax.tree.map(np.asarray, jax.vmap(model.canonical)(ascent.eta)), start, ascent)
+        return Optima(jax.tree.map(np.asarray, _canonical(model, ascent.eta)), start, ascent)
 
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
@@ -138,6 +138,11 @@ class CAVI:
             f"still moving by {ascent.residual[0]:.1e} after {self.max_sweeps} sweeps, where {self.tol:.0e} is wanted; "
             "raise max_sweeps"
         )
+
+
+@jax.jit
+def _canonical(model: Conjugate, eta: Natural) -> Natural:
+    return jax.vmap(model.canonical)(eta)
 
 
 @partial(jax.jit, static_argnames="number")

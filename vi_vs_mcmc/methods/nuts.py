@@ -118,7 +118,9 @@ class Sampler:
     @in_float64
     def result(self) -> DataTree:
         """All draws asked for so far."""
-        joined = {name: np.concatenate([c[name] for c in self._chunks], 1)[:, : self._asked] for name in self._chunks[0]}
+        joined = {
+            name: np.concatenate([c[name] for c in self._chunks], 1)[:, : self._asked] for name in self._chunks[0]
+        }
         steps = joined["n_steps"]
         return posterior.build(
             self._problem,

@@ -9,9 +9,10 @@ from jax import Array
 from xarray import DataTree
 
 from vi_vs_mcmc.errors import SettingError, unknown
+from vi_vs_mcmc.methods.autoguide import guides
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.nuts import NUTS
-from vi_vs_mcmc.methods.svi import SVI, guides
+from vi_vs_mcmc.methods.svi import SVI
 from vi_vs_mcmc.problem import Problem
 
 

@@ -34,9 +34,7 @@ class AsTheyAre:
 
 
 @in_float64
-def starting_points(
-    problem: Problem, key: Array, chains: int, restarts: int
-) -> tuple[dict[str, Array], Coordinates]:
+def starting_points(problem: Problem, key: Array, chains: int, restarts: int) -> tuple[dict[str, Array], Coordinates]:
     """Unconstrained starting points, leaves (chains, ...), and coordinates to move in.
 
     With a closed form: draws of q at the modes found, and coordinates that q makes round; a mode gets chains in
@@ -70,7 +68,9 @@ def _random_starts(problem: Problem, key: Array, number: int) -> dict[str, Array
 def _best_of(call: Call, sizes: tuple, arrays, keys: Array) -> dict[str, Array]:
     def point(key: Array) -> dict[str, Array]:
         parts = jax.random.split(key, len(sizes))
-        return {n: jax.random.uniform(k, shape, minval=-2.0, maxval=2.0) for k, (n, shape) in zip(parts, sizes, strict=True)}
+        return {
+            n: jax.random.uniform(k, shape, minval=-2.0, maxval=2.0) for k, (n, shape) in zip(parts, sizes, strict=True)
+        }
 
     def one(key: Array) -> dict[str, Array]:
         points = jax.vmap(point)(jax.random.split(key, TRIES))

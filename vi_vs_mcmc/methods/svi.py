@@ -16,39 +16,31 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpyro import handlers, optim
-from numpyro.infer import SVI as NumPyroSVI
-from numpyro.infer import Trace_ELBO, autoguide, init_to_value
-from numpyro.infer.util import log_density
 from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import posterior
 from vi_vs_mcmc.errors import NumericalError, SettingError, unknown
+from vi_vs_mcmc.methods import autoguide
+from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
 from vi_vs_mcmc.methods.starts import starting_points
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.problem import Problem
 
-BLOCK = 250  # steps of one compiled loop
-PIECE = 50  # steps averaged into one point of the ELBO's trace
 STARTS = 2
 LONGEST = 64  # blocks of a window: the iterates of a rough posterior forget slowly
 LOWERINGS = 3
 FACTOR = 0.6  # by which the step size is lowered
 PROBES = 256  # base draws that locations and log-scales are read from
-BATCH = 250  # draws whose log p is computed side by side
-NO_DENSITY = ("AutoDelta", "AutoLaplaceApproximation", "AutoDAIS")  # q at a draw is not, or not cheaply, known
-NEEDS_MORE = ("AutoGuide", "AutoGuideList", "AutoContinuous", "AutoSemiDAIS", "AutoSurrogateLikelihoodDAIS")
-
-
-def guides() -> list[str]:
-    """Names of the autoguides that need nothing but a program."""
-    return [name for name in autoguide.__all__ if name.startswith("Auto") and name not in NEEDS_MORE]
+NO_DENSITY = (
+    "AutoDelta",
+    "AutoLaplaceApproximation",
+    "AutoDAIS",
+)  # q at a draw is not, or not cheaply, known
 
 
 @dataclass(frozen=True)
@@ -138,7 +130,7 @@ class _Climb:
         self._static = (self._call, settings.guide, settings.particles)
         self._start = start
         self._key = key
-        self._state = _begin(*self._static, self._arrays, start, jax.random.split(key, STARTS))
+        self._state = autoguide.begin(*self._static, self._arrays, start, jax.random.split(key, STARTS))
         self.steps, self.converged, self.distance, self.sentence = 0, False, float("nan"), ""
         self._losses: list[np.ndarray] = []  # each (STARTS, BLOCK / PIECE)
         self._best = 0
@@ -174,16 +166,20 @@ class _Climb:
         average = jax.tree.map(lambda leaf: leaf[self._best], self._average)
         start = jax.tree.map(lambda leaf: leaf[self._best], self._start)
         if self._settings.guide in NO_DENSITY:
-            theta = _sample(*self._static, self._arrays, start, average, key, number)
+            theta = autoguide.sample(*self._static, self._arrays, start, average, key, number)
             zero = np.zeros(number)
             return jax.tree.map(np.asarray, theta), zero, zero
         keys = jax.random.split(key, number)
-        return jax.tree.map(np.asarray, _draw(*self._static, self._arrays, self._problem.supports, start, average, keys))
+        return jax.tree.map(
+            np.asarray, autoguide.draw(*self._static, self._arrays, self._problem.supports, start, average, keys)
+        )
 
     def _window(self, step_size: float, blocks: int) -> _Window:
         means, squares, losses = [], [], []
         for _ in range(blocks):
-            self._state, (mean, square, loss) = _block(*self._static, self._arrays, self._start, self._state, jnp.asarray(step_size))
+            self._state, (mean, square, loss) = autoguide.block(
+                *self._static, self._arrays, self._start, self._state, jnp.asarray(step_size)
+            )
             means.append(mean)
             squares.append(square)
             losses.append(np.asarray(loss))
@@ -191,12 +187,19 @@ class _Climb:
         self._losses += losses
         joined = np.concatenate(losses, 1)
         if not np.isfinite(joined).any():
-            raise NumericalError(f"svi:{self._settings.guide}: the ELBO is not finite at the start; check the data and the prior")
+            raise NumericalError(
+                f"svi:{self._settings.guide}: the ELBO is not finite at the start; check the data and the prior"
+            )
         elbo = -np.nanmean(joined, 1)
         self._best = int(elbo.argmax())
         self._average = jax.tree.map(lambda *leaves: sum(leaves) / blocks, *means)
-        location, log_scale = _summary(
-            *self._static, self._arrays, self._problem.supports, self._start, self._average, jax.random.split(self._key, PROBES)
+        location, log_scale = autoguide.summary(
+            *self._static,
+            self._arrays,
+            self._problem.supports,
+            self._start,
+            self._average,
+            jax.random.split(self._key, PROBES),
         )
         noise = np.nanstd(joined[self._best]) / np.sqrt(joined.shape[1])
         return _Window(np.asarray(location), np.asarray(log_scale), _rhat(means, squares), elbo[self._best], noise)
@@ -215,10 +218,16 @@ class _Climb:
             (moved, settings.location_tol, "a location moved by {:.2g} sd between two windows"),
             (scaled, settings.scale_tol, "a log-scale moved by {:.2g} between two windows"),
             (now.rhat, 1.1, "split R-hat of the iterates is {:.3g}"),
-            (apart, 2 * settings.location_tol, "a second start ended {:.2g} sd away: another optimum, or unfinished"),
+            (
+                apart,
+                2 * settings.location_tol,
+                "a second start ended {:.2g} sd away: another optimum, or unfinished",
+            ),
             (scales_apart, 2 * settings.scale_tol, "a second start's log-scale ended {:.2g} away"),
         ]
-        failed = [text.format(value) + f", where {limit:g} is wanted" for value, limit, text in tests if not value < limit]
+        failed = [
+            text.format(value) + f", where {limit:g} is wanted" for value, limit, text in tests if not value < limit
+        ]
         if failed:
             self.sentence = f"{failed[0]}, after {self.steps} steps"
             return False
@@ -241,91 +250,12 @@ class _Window:
 def _rhat(means: list, squares: list) -> float:
     """The largest split R-hat over parameters and starts, from block means and mean squares: two halves of the window."""
     half = len(means) // 2
-    flat = lambda trees: np.stack([np.concatenate([np.reshape(v, (STARTS, -1)) for v in jax.tree.leaves(t)], 1) for t in trees])
+    flat = lambda trees: np.stack(
+        [np.concatenate([np.reshape(v, (STARTS, -1)) for v in jax.tree.leaves(t)], 1) for t in trees]
+    )
     mean, square = flat(means), flat(squares)
     halves = np.stack([mean[:half].mean(0), mean[half:].mean(0)])
     variance = np.stack([square[:half].mean(0), square[half:].mean(0)]) - halves**2
     within, between = variance.mean(0), halves.var(0, ddof=1)
     ratio = between / np.where(within > 0, within, np.inf)
     return float(np.sqrt(1.0 + ratio.max()))
-
-
-def _machine(call: Call, guide: str, particles: int, arrays, start, step_size):
-    """NumPyro's SVI object, made afresh in every traced function: a guide remembers the trace that set it up."""
-    args, kwargs = call.arguments(arrays)
-    values = call.constrain(arrays, start)
-    made = getattr(autoguide, guide)(call.program, init_loc_fn=init_to_value(values=values))
-    svi = NumPyroSVI(call.program, made, optim.Adam(step_size), Trace_ELBO(num_particles=particles))
-    state = svi.init(jax.random.key(0), *args, **kwargs)
-    return svi, made, args, kwargs, state
-
-
-@partial(jax.jit, static_argnums=range(3))
-def _begin(call, guide, particles, arrays, start, keys):
-    one = lambda start, key: _machine(call, guide, particles, arrays, start, 0.0)[-1]._replace(rng_key=key)
-    return jax.vmap(one)(start, keys)
-
-
-@partial(jax.jit, static_argnums=range(3))
-def _block(call, guide, particles, arrays, start, state, step_size):
-    """BLOCK steps: the new state, the iterates' mean and mean square, the mean loss of each piece."""
-
-    def one(start, state):
-        svi, _, args, kwargs, _ = _machine(call, guide, particles, arrays, start, step_size)
-
-        def step(carry, _):
-            state, total, square = carry
-            state, loss = svi.stable_update(state, *args, **kwargs)
-            iterate = svi.optim.get_params(state.optim_state)
-            total = jax.tree.map(jnp.add, total, iterate)
-            square = jax.tree.map(lambda s, v: s + v**2, square, iterate)
-            return (state, total, square), loss
-
-        zero = jax.tree.map(jnp.zeros_like, svi.optim.get_params(state.optim_state))
-        (state, total, square), losses = jax.lax.scan(step, (state, zero, zero), None, BLOCK)
-        mean = lambda tree: jax.tree.map(lambda leaf: leaf / BLOCK, tree)
-        return state, (mean(total), mean(square), losses.reshape(-1, PIECE).mean(1))
-
-    return jax.vmap(one)(start, state)
-
-
-def _latent(svi, guide, args, kwargs, raw, key) -> tuple[dict[str, Array], Array]:
-    """One draw of the guide at raw parameters, constrained, and log q with respect to the constrained coordinates."""
-    log_q, trace = log_density(handlers.seed(guide, key), args, kwargs, svi.constrain_fn(raw))
-    names = [n for n, s in guide.prototype_trace.items() if s["type"] == "sample" and not s["is_observed"]]
-    return {name: trace[name]["value"] for name in names}, log_q
-
-
-@partial(jax.jit, static_argnums=range(3))
-def _summary(call, guide, particles, arrays, supports, start, raw, keys):
-    """Location and log-scale of every unconstrained latent, (STARTS, P) each, over base draws that never change."""
-
-    def one(start, raw):
-        svi, made, args, kwargs, _ = _machine(call, guide, particles, arrays, start, 0.0)
-
-        def probe(key):
-            u = unconstrain(supports, _latent(svi, made, args, kwargs, raw, key)[0])[0]
-            return jnp.concatenate([jnp.ravel(u[name]) for name in supports])
-
-        flat = jax.vmap(probe)(keys)
-        return flat.mean(0), jnp.log(flat.std(0) + jnp.finfo(flat.dtype).tiny)
-
-    return jax.vmap(one)(start, raw)
-
-
-@partial(jax.jit, static_argnums=range(3))
-def _draw(call, guide, particles, arrays, supports, start, raw, keys):
-    svi, made, args, kwargs, _ = _machine(call, guide, particles, arrays, start, 0.0)
-
-    def one(key):
-        latent, log_q = _latent(svi, made, args, kwargs, raw, key)
-        u, log_volume = unconstrain(supports, latent)
-        return call.constrain(arrays, u), call.log_density(arrays, u), log_q + log_volume
-
-    return jax.lax.map(one, keys, batch_size=BATCH)
-
-
-def _sample(call, guide, particles, arrays, start, raw, key, number):
-    """Draws of a guide that has its own way of drawing: Laplace's at the optimum, the point of a delta."""
-    svi, made, args, kwargs, _ = _machine(call, guide, particles, arrays, start, 0.0)
-    return made.sample_posterior(key, svi.constrain_fn(raw), *args, sample_shape=(number,), **kwargs)

@@ -53,7 +53,9 @@ class Health:
 
     def failures(self) -> str:
         """The failed checks in words, with their numbers."""
-        return ", ".join(f"{c.name} {c.value:.4g} (want {c.wanted})" for c in self.checks if not c.passed and c.value is not None)
+        return ", ".join(
+            f"{c.name} {c.value:.4g} (want {c.wanted})" for c in self.checks if not c.passed and c.value is not None
+        )
 
 
 def health(tree: DataTree, reference: Marginals, judged: np.ndarray) -> Health:

@@ -1,0 +1,203 @@
+"""The engine on the mixture: hand-written derivatives against autodiff, tiles, restarts, the rising ELBO, invariances."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import vi_vs_mcmc as vm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from vi_vs_mcmc.models.gmm import structure as gmm_structure
+from vi_vs_mcmc.models.gmm.mixture import coefficients, features
+
+from vi_vs_mcmc import engine
+from vi_vs_mcmc.errors import NumericalError
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def small(rows: int, components: int, dimension: int, seed: int, *, spread: float = 1.0) -> gmm_structure.MixtureStructure:
+    """Rows in loose clumps, and a prior that differs between components in every parameter."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(scale=3.0, size=(components, dimension))
+    x = spread * (centres[rng.integers(components, size=rows)] + rng.normal(size=(rows, dimension)))
+    root = rng.normal(size=(components, dimension, dimension))
+    return gmm_structure.mixture_structure(
+        x,
+        concentration=rng.uniform(0.2, 3.0, components),
+        mean=spread * rng.normal(size=(components, dimension)),
+        mean_precision=rng.uniform(0.05, 5.0, components),
+        scale=(root @ root.swapaxes(1, 2) + 0.1 * np.eye(dimension)) / spread**2,
+        degrees_of_freedom=dimension - 1 + rng.uniform(0.5, 8.0, components),
+        exchangeable=False,
+    )
+
+
+def expected(model, key):
+    """Expected statistics at a start."""
+    return jax.jit(lambda model: jax.grad(model.log_normaliser)(model.start(key)))(model)
+
+
+def same(found, expected, **tolerance) -> None:
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert_allclose(a, b, **tolerance)
+
+
+def plain_local(m, x):
+    """l_n by its definition: no custom derivative, so that autodiff goes through it."""
+    return jax.nn.logsumexp(features(x) @ coefficients(m["weights"], m["components"]).T, axis=1)
+
+
+def plain_elbo(model, eta):
+    m = jax.grad(model.log_normaliser)(eta)
+    kl = sum(jnp.sum((e - p) * v) for e, p, v in zip(*map(jax.tree.leaves, (eta, model.prior, m)), strict=True))
+    evidence = plain_local(m, model.rows).sum() - model.rows.shape[0] * jnp.log(model.spread).sum()
+    return model.log_normaliser(eta) - model.log_normaliser(model.prior) - kl + evidence
+
+
+@pytest.mark.parametrize(("dimension", "weighted"), [(1, False), (3, False), (3, True)])
+def test_the_gradient_written_by_hand_is_autodiff_of_the_logsumexp(key, dimension, weighted):
+    model = small(40, 3, dimension, seed=1)
+    m = expected(model, key)
+    weight = jax.random.uniform(key, 40) * 3 if weighted else jnp.ones(40)
+    gradient = lambda local: jax.jit(jax.grad(lambda m: weight @ local(m, model.rows)))(m)
+    same(gradient(gmm_structure.log_evidence_of_rows), gradient(plain_local), **EXACT)
+
+
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_the_gradient_of_the_elbo_is_the_curvature_of_a_times_the_step_of_coordinate_ascent(key, dimension):
+    model = small(30, 3, dimension, seed=2)
+
+    @jax.jit
+    def both(eta):
+        elbo, image = engine.bound_and_map(model, eta)
+        step = jax.tree.map(jnp.subtract, image, eta)
+        curved = jax.jvp(jax.grad(model.log_normaliser), (eta,), (step,))[1]
+        return (elbo, curved), jax.value_and_grad(plain_elbo, argnums=1)(model, eta), jax.grad(lambda e: engine.bound_and_map(model, e)[0])(eta)
+
+    (elbo, curved), (plain, gradient), through_the_engine = both(jax.jit(model.start)(key))
+    assert_allclose(elbo, plain, rtol=1e-12)
+    same(gradient, curved, rtol=1e-8, atol=1e-8)
+    same(through_the_engine, curved, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(("rows", "tile"), [(20, 7), (21, 7), (1, 7), (5, 1)])
+def test_tiles_do_not_change_the_totals(key, monkeypatch, rows, tile):
+    model = small(rows, 2, 2, seed=3)
+    m = expected(model, key)
+    whole = lambda m: plain_local(m, model.rows).sum() - rows * jnp.log(model.spread).sum()
+    monkeypatch.setattr(engine, "TILE", tile)
+    same(jax.jit(engine.total)(model, m), jax.jit(jax.value_and_grad(whole))(m), **EXACT)
+
+
+def test_padding_counts_no_row_twice():
+    cut, weight = engine.tiles(jnp.arange(3.0)[:, None])
+    assert cut.shape == (1, 3, 1)
+    assert weight.sum() == 3
+
+
+def test_restarts_side_by_side_are_each_alone():
+    model = small(40, 3, 2, seed=4)
+    starts = engine.starts(model, jax.random.key(3), 4)
+    together = engine.ascend(model, starts, tol=1e-10, max_sweeps=2000)
+    assert together.converged.all()
+    for r in (0, 3):
+        alone = engine.ascend(model, jax.tree.map(lambda leaf, r=r: leaf[r : r + 1], starts), tol=1e-10, max_sweeps=2000)
+        assert alone.sweeps[0] == together.sweeps[r]
+        assert_allclose(alone.elbo[0], together.elbo[r], rtol=1e-12)
+        # both stand within tol / (1 - rate) of one fixed point; the rates here stay below .99
+        same(jax.tree.map(lambda leaf: leaf[0], alone.eta), jax.tree.map(lambda leaf, r=r: leaf[r], together.eta), rtol=1e-8, atol=1e-8)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    dimension=st.integers(1, 3),
+    components=st.integers(1, 4),
+    seed=st.integers(0, 2**31),
+    spread=st.sampled_from([1e-4, 1.0, 1e5]),
+)
+def test_the_elbo_never_falls(dimension, components, seed, spread):
+    model = small(12, components, dimension, seed, spread=spread)
+    values = np.asarray(climbed(model, jax.random.key(seed)))
+    assert np.isfinite(values).all()
+    assert (np.diff(values) >= -1e-10 * (1 + np.abs(values[:-1]))).all(), np.diff(values).min()
+
+
+@jax.jit
+def climbed(model, key):
+    """The ELBO before each of 40 sweeps from a random start."""
+
+    def body(eta, _):
+        value, _, eta = engine.sweep(model, eta)
+        return eta, value
+
+    return jax.lax.scan(body, model.start(key), None, 40)[1]
+
+
+def test_an_update_that_is_wrong_is_caught(monkeypatch):
+    right = gmm_structure.statistics
+
+    def wrong(responsibilities, x):
+        found = right(responsibilities, x)
+        components = found["components"]
+        return {**found, "components": components._replace(quadratic=0.5 * components.quadratic, linear=0.5 * components.linear)}
+
+    monkeypatch.setattr(gmm_structure, "statistics", wrong)
+    model = small(37, 2, 2, seed=6)  # a shape of its own: what is compiled here is wrong for all time
+    with pytest.raises(NumericalError, match="ELBO fell by"):
+        engine.ascend(model, engine.starts(model, jax.random.key(0), 2), tol=1e-8, max_sweeps=200)
+
+
+def test_an_update_that_leaves_the_finite_numbers_is_caught(monkeypatch):
+    right = gmm_structure.statistics
+
+    def wrong(responsibilities, x):
+        found = right(responsibilities, x)
+        return {**found, "components": found["components"]._replace(matrix=-found["components"].matrix)}
+
+    model = small(38, 2, 2, seed=6)
+    start = engine.starts(model, jax.random.key(0), 2)
+    monkeypatch.setattr(gmm_structure, "statistics", wrong)
+    with pytest.raises(NumericalError, match="not finite"):
+        engine.ascend(model, start, tol=1e-8, max_sweeps=200)
+
+
+def test_no_more_sweeps_are_made_than_asked_for():
+    model = small(40, 3, 2, seed=4)
+    ascent = engine.ascend(model, engine.starts(model, jax.random.key(3), 4), tol=1e-12, max_sweeps=5)
+    assert (ascent.sweeps <= 5).all()
+    assert not ascent.converged.any()
+
+
+SCALE = np.array([1e-3, 250.0])
+SHIFT = 1e6 * SCALE * np.array([1, -1])  # rows keep ten digits of their own spread
+
+
+def test_shifting_and_scaling_data_and_prior_changes_the_elbo_by_log_scale_and_nothing_else(lecture):
+    x = lecture.table.values
+    own = lecture.settings
+    moved = vm.load("gmm")(
+        x * SCALE + SHIFT,
+        components=3,
+        concentration=own["concentration"],
+        mean=np.array(own["mean"]) * SCALE + SHIFT,
+        mean_precision=own["mean_precision"],
+        scale=np.array(own["scale"]) / np.outer(SCALE, SCALE),
+        degrees_of_freedom=own["degrees_of_freedom"],
+    )
+    fits = [vm.CAVI(restarts=4).optima(p.conjugate, jax.random.key(1)) for p in (lecture, moved)]
+    etas = [f.best() for f in fits]
+    found = [p.conjugate.parameters(eta) for p, eta in zip((lecture, moved), etas, strict=True)]
+    assert_allclose(fits[1].ascent.elbo - fits[0].ascent.elbo, -len(x) * np.log(SCALE).sum(), rtol=1e-9)
+    assert_allclose(found[1]["concentration"], found[0]["concentration"], atol=1e-6)
+    assert_allclose((found[1]["mean"] - SHIFT) / SCALE, found[0]["mean"], atol=1e-6)
+    assert_allclose(found[1]["scale"] * np.outer(SCALE, SCALE), found[0]["scale"], rtol=1e-6)
+    rows = [p.conjugate.responsibilities(p.conjugate.point(eta), p.table.values) for p, eta in zip((lecture, moved), etas, strict=True)]
+    assert_allclose(rows[1], rows[0], atol=1e-6)

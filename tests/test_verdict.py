@@ -1,0 +1,115 @@
+"""Verdicts are equivalence tests with one order of precedence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.metrics.health import Check, Health
+from vi_vs_mcmc.metrics.marginals import simultaneous
+from vi_vs_mcmc.verdict import Tolerance, judge
+
+GOOD = Health((Check("R-hat, largest", 1.001, "below 1.01", True),), np.ones(1), np.ones(1), np.ones(1), 0)
+BAD = Health((Check("R-hat, largest", 1.2, "below 1.01", False),), np.ones(1), np.ones(1), np.ones(1), 0)
+
+
+def table(*scalars: tuple[float, float, float, float], judged=True) -> pd.DataFrame:
+    """Rows from (sd ratio, its half-width, bias, its half-width)."""
+    rows = [
+        {
+            "parameter": f"p[{i}]",
+            "sd_ratio": r,
+            "sd_ratio_lowest": r - dr,
+            "sd_ratio_highest": r + dr,
+            "bias": b,
+            "bias_lowest": b - db,
+            "bias_highest": b + db,
+            "coverage90": 0.88,
+            "coverage90_low": 0.87,
+            "coverage90_high": 0.89,
+            "judged": judged,
+        }
+        for i, (r, dr, b, db) in enumerate(scalars)
+    ]
+    return pd.DataFrame(rows)
+
+
+def verdict(rows, health=GOOD, **more) -> dict:
+    return judge(rows, health, Tolerance(), method="cavi", reference="nuts", draws=4000, **more)
+
+
+FINE = (0.99, 0.03, 0.02, 0.05)
+CASES = {
+    "calibrated": (FINE, (1.02, 0.05, -0.1, 0.1)),
+    "overconfident": (FINE, (0.7, 0.05, 0.0, 0.1)),
+    "underconfident": (FINE, (1.4, 0.05, 0.0, 0.1)),
+    "biased": (FINE, (1.0, 0.05, -0.6, 0.1)),
+    "inconclusive": (FINE, (0.92, 0.05, 0.0, 0.1)),
+}
+
+
+@pytest.mark.parametrize("word", CASES)
+def test_each_verdict_is_reached(word):
+    assert verdict(table(*CASES[word]))["verdict"] == [word]
+
+
+def test_several_faults_hold_together_in_order():
+    rows = table(FINE, (0.7, 0.05, 0.9, 0.1), (1.5, 0.05, 0.0, 0.1))
+    assert verdict(rows)["verdict"] == ["overconfident", "underconfident", "biased"]
+
+
+def test_a_failed_reference_comes_before_everything():
+    found = verdict(table(*CASES["overconfident"]), BAD, status="not converged")
+    assert found["verdict"] == ["no verdict"]
+    assert "R-hat, largest 1.2 (want below 1.01)" in found["sentence"]
+
+
+def test_an_unfinished_optimiser_comes_before_its_family():
+    found = verdict(table(*CASES["overconfident"]), status="not converged", status_sentence="still rising")
+    assert found["verdict"] == ["not converged"]
+    assert "still rising" in found["sentence"]
+
+
+def test_a_point_is_no_distribution():
+    assert verdict(table(*CASES["overconfident"]), point=True)["verdict"] == ["point estimate"]
+
+
+def test_what_is_left_out_is_not_judged():
+    rows = pd.concat([table(FINE), table((0.1, 0.01, 3.0, 0.1), judged=False)], ignore_index=True)
+    assert verdict(rows)["verdict"] == ["calibrated"]
+    assert verdict(rows)["judged"] == 1
+
+
+def test_nothing_left_to_judge_is_no_verdict():
+    assert verdict(table(FINE, judged=False))["verdict"] == ["no verdict"]
+
+
+def test_inconclusive_says_about_how_many_draws_would_decide():
+    # half-width .05, distance to the limit .02: (.05 / .02)^2 = 6.25 times 4000 draws
+    assert "about 25\u202f000 NUTS draws would decide" in verdict(table((0.92, 0.05, 0.0, 0.1)))["sentence"]
+
+
+def test_a_ratio_on_the_limit_cannot_be_decided_by_any_number_of_draws():
+    assert "too near the limit" in verdict(table((0.9, 0.05, 0.0, 0.1)))["sentence"]
+
+
+def test_the_sentence_names_the_worst_scalar_with_its_interval():
+    sentence = verdict(table(*CASES["overconfident"]))["sentence"]
+    assert sentence == (
+        "Its 90\u202f% intervals hold 88\u202f% [87,\u00a089] of the NUTS posterior; "
+        "worst is `p[1]`, sd 0.70 [0.65,\u00a00.75] of NUTS."
+    )
+
+
+def test_simultaneous_intervals_are_wider_and_hold_jointly():
+    rng = np.random.default_rng(0)
+    z = simultaneous(36)
+    together = (np.abs(rng.standard_normal((20_000, 36))) < z).all(1).mean()
+    assert abs(together - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 20_000)  # 4 standard errors of a share
+    assert simultaneous(1) == pytest.approx(1.959964)
+
+
+@pytest.mark.parametrize("sd", [0.0, 1.0, -0.1])
+def test_a_tolerance_out_of_range_is_refused(sd):
+    with pytest.raises(SettingError, match="tolerance"):
+        Tolerance(sd=sd)

@@ -1,0 +1,50 @@
+// Choosing a parameter, comparing a method, hiding one; each is announced.
+const announce = text => { $("#live").textContent = text; };
+const choose = j => {
+  state.param = j;
+  $("#param").value = j;
+  for (const e of $$("[data-param]")) {
+    const on = +e.dataset.param === j;
+    if (e.matches("tr")) e.classList.toggle("on", on); else e.setAttribute("aria-pressed", on);
+  }
+  for (const e of $$(".chosen")) e.textContent = D.names[j];
+  for (const row of $$("#numbers tbody tr")) {
+    const m = row.dataset.method, q = D.q[m][j];
+    [D.mean[m][j], D.sd[m][j], q[0], q[2]].forEach((v, i) => { row.cells[i + 1].textContent = likeSd(v, j); });
+    row.cells[5].textContent = m === D.reference ? "1" : number(D.ratio[m][j], 2);
+  }
+  say("coverage-what", D.say.coverage[j][1]);
+  if (D.say.pair.length) sayBoth("pair", D.say.pair[j]);
+  sayBoth("ranks", D.say.ranks[j]);
+  redraw(Object.keys(follow).filter(id => !matrices[id] && id !== "data1"));
+};
+const compare = m => {
+  state.against = m;
+  for (const select of $$("select.against")) select.value = m;
+  for (const e of $$(".against-name")) e.textContent = D.label[m];
+  if (D.say.corr[m]) sayBoth("corr", D.say.corr[m]);
+  if (D.components[m]) say("data-what", D.components[m].say);
+  redraw([...Object.keys(matrices), "data1"]);
+};
+$("#param").addEventListener("change", event => {
+  choose(+event.target.value);
+  announce(`${D.names[state.param]} chosen in every figure`);
+});
+for (const select of $$("select.against")) select.addEventListener("change", () => {
+  compare(select.value);
+  announce(`${D.label[state.against]} compared with ${D.label[D.reference]}`);
+});
+document.addEventListener("click", event => {
+  const button = event.target.closest("button[data-param],button[data-pick]");
+  if (!button) return;
+  choose(+(button.dataset.param ?? button.dataset.pick));
+  announce(`${D.names[state.param]} chosen in every figure`);
+});
+for (const button of $$(".toggle:not([disabled])")) button.addEventListener("click", () => {
+  const m = button.dataset.method, show = state.hidden.has(m);
+  if (show) state.hidden.delete(m); else state.hidden.add(m);
+  button.setAttribute("aria-pressed", show);
+  announce(`${D.label[m]} ${show ? "shown" : "hidden"}`);
+  redraw();
+  filter();
+});

@@ -1,0 +1,193 @@
+"""The last sections: what it cost, how to make it again, and what the words mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vi_vs_mcmc.figures.palette import Style
+from vi_vs_mcmc.report.view import View
+from vi_vs_mcmc.report.words import code, count, day, listed, number, percent, seconds
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one method took."""
+
+    style: Style
+    share: str  # of the longest, percent
+    seconds: str
+    work: str
+
+
+def costs(view: View) -> list[Cost]:
+    """The cost of every method that says so."""
+    given = view.run.summary.get("cost") or {}
+    wall = {m: (given.get(m) or {}).get("wall_seconds") for m in [view.reference, *view.methods]}
+    for m in view.methods:
+        wall[m] = view.run.summary["verdicts"][m].get("wall_seconds") if wall[m] is None else wall[m]
+    longest = max((w for w in wall.values() if w is not None), default=0) or 1
+    out = []
+    for m, w in wall.items():
+        if w is None:
+            continue
+        entry = given.get(m) or {}
+        work = "; ".join(str(entry[k]) for k in ("work", "note") if entry.get(k))
+        if not work and m in view.methods:
+            work = str(view.run.summary["verdicts"][m].get("work") or "")
+        out.append(Cost(view.styles[m], f"{max(100 * w / longest, 0.8):.1f}%", seconds(w), work))
+    return out
+
+
+def provenance(view: View) -> list[tuple[str, str]]:
+    """Pairs of a term and a sentence."""
+    s, problem, data = (
+        view.run.summary,
+        view.run.summary.get("problem") or {},
+        view.run.summary.get("data") or {},
+    )
+    out = []
+    if data:
+        out.append(("Data", _data_words(data)))
+    sites = list(dict.fromkeys(p.split("[")[0] for p in view.run.table.parameters))
+    shown = [code(x) for x in sites[:12]] + ([f"{count(len(sites) - 12)} more"] if len(sites) > 12 else [])
+    scalars = len(view.run.table.parameters)
+    sd, mean = view.tolerance
+    out.append(
+        (
+            "Compared",
+            f"{count(scalars)} scalar{'s' if scalars != 1 else ''} of {listed(shown)}; tolerance "
+            f"{percent(sd)} on an sd, {number(mean)} sd on a mean",
+        )
+    )
+    if problem.get("priors"):
+        out.append(("Priors", str(problem["priors"])))
+    settings = {k: v for k, v in (problem.get("settings") or {}).items() if isinstance(v, int | float | str)}
+    if settings:
+        out.append(
+            (
+                "Settings",
+                ", ".join(f"{k} {v}" for k, v in sorted(settings.items())),
+            )
+        )
+    if s.get("versions"):
+        out.append(("Versions", ", ".join(f"{k} {v}" for k, v in s["versions"].items())))
+    out.append(("Files", "`comparison.csv`, `summary.json`, `posteriors/*.nc` and `figures/*.json` beside this page"))
+    return out
+
+
+def header(view: View) -> list[str]:
+    """The header's pieces after the title: data, reference, seed, day."""
+    s, data, reference = view.run.summary, view.run.summary.get("data") or {}, view.run.summary["reference"]
+    out = []
+    if data.get("name"):
+        size = ""
+        if data.get("rows") is not None:
+            columns = data.get("columns") or []
+            size = f", {count(data['rows'])} rows" + (
+                f" × {len(columns)} column{'s' if len(columns) != 1 else ''}" if columns else ""
+            )
+        out.append(f"{data['name']} data{size}")
+    chains, draws = view.draws[view.reference].shape[:2]
+    size = f"{count(reference.get('chains') or chains)} × {count(reference.get('draws') or draws)} draws"
+    out.append(f"reference {view.reference_label}, {size}")
+    if s.get("seed") is not None:
+        out.append(f"seed {s['seed']}")
+    when = [day(s.get("created")), seconds(s["wall_seconds"]) if s.get("wall_seconds") is not None else None]
+    if any(when):
+        out.append(", ".join(w for w in when if w))
+    return out
+
+
+def glossary(view: View) -> Sequence[tuple[str, str]]:
+    """The words of this page: those of methods only where the method is on it."""
+    names = {view.reference, *view.methods}
+    ninety = percent(0.9)
+    words = [
+        (
+            "sd ratio",
+            "A parameter’s posterior sd under a method, divided by its sd under the reference. Below 1 "
+            "is overconfident.",
+        ),
+        (
+            "Coverage",
+            f"How much of the reference posterior a method’s interval really holds. A {ninety} interval "
+            f"should hold {ninety}.",
+        ),
+        ("Mean off by", "Difference of the two posterior means, in reference sds."),
+        (
+            "Overconfident, underconfident, biased",
+            "Some sd is clearly too small, some sd clearly too large, some mean clearly off: its whole "
+            "simultaneous interval lies outside the tolerance.",
+        ),
+        (
+            "Inconclusive",
+            "Nothing is clearly off, but the Monte Carlo error is too large to call it right. More draws decide it.",
+        ),
+        ("Calibrated", "Every sd and every mean is inside the tolerance, with its whole interval."),
+        (
+            "Simultaneous interval",
+            f"Intervals wide enough that all of them hold together with {percent(0.95)} probability, not "
+            "each on its own.",
+        ),
+        (
+            "Mean field",
+            "Approximating a posterior by independent pieces. It forgets correlations between pieces, "
+            "which makes each piece too narrow.",
+        ),
+    ]
+    if "cavi" in names:
+        words.append(
+            (
+                "CAVI",
+                "Coordinate-ascent variational inference: mean field, fitted piece by piece in closed form.",
+            )
+        )
+    if "lrvb" in names:
+        words.append(
+            (
+                "Linear response (LRVB)",
+                "Reads the forgotten covariance off how CAVI’s answer moves when the problem is nudged.",
+            )
+        )
+    if any(n.startswith("svi") for n in names):
+        words.append(
+            (
+                "SVI",
+                "Stochastic variational inference: the ELBO is climbed along noisy gradients; the guide "
+                "(AutoNormal, …) is the family.",
+            )
+        )
+    if "laplace" in names:
+        words.append(("Laplace", "A normal at the posterior’s mode, as wide as the curvature there says."))
+    words += [
+        (
+            "ELBO",
+            "The quantity VI raises: a lower bound on the log evidence, in nats. Their distance is the "
+            "divergence to the posterior. CAVI’s own bound keeps the labels and is lower; compare "
+            "methods with labels summed out.",
+        ),
+        ("R‑hat, ESS", "Whether chains agree, and how many independent draws they are worth."),
+        (
+            "k‑hat",
+            "How heavy the tail of the importance weights is. Above its threshold (at most 0.7), "
+            "reweighting the method’s draws cannot repair it.",
+        ),
+    ]
+    return words
+
+
+def _data_words(data: dict) -> str:
+    columns = [code(str(c)) for c in data.get("columns") or []]
+    shown = columns[:8] + ([f"{len(columns) - 8} more"] if len(columns) > 8 else [])
+    parts = [str(data.get("name") or "")]
+    if data.get("rows") is not None:
+        parts.append(
+            f"{count(data['rows'])} rows"
+            + (f", column{'s' if len(columns) != 1 else ''} {listed(shown)}" if columns else "")
+        )
+    if data.get("sha256"):
+        parts.append(f"sha256 {code(data['sha256'])}")
+    if data.get("embedded") is False:
+        parts.append("the rows are not kept in the run folder")
+    return "; ".join(p for p in parts if p)

@@ -1,0 +1,241 @@
+"""Section: did each optimiser finish, and what did it climb? ELBO, restarts, log-likelihood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from vi_vs_mcmc.figures.climb import Trace, climb
+from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
+from vi_vs_mcmc.report.findings import sentences
+from vi_vs_mcmc.report.ratios import ratios
+from vi_vs_mcmc.report.view import View
+from vi_vs_mcmc.report.words import capital, count, listed, number, plural, spelled
+
+_TRACES = 6  # methods whose traces are drawn
+_SETTLED = 0.01  # nats
+
+
+def optimiser(view: View) -> Section:
+    """The section on the health of the variational fits."""
+    stopped = [view.label(m) for m in view.methods if _status(view, m) == "not converged"]
+    unknown = [m for m in view.methods if _status(view, m) is None]
+    intro = "An unfinished optimiser can look like an overconfident family. "
+    if stopped:
+        intro += (
+            f"{listed(stopped)} did not finish: judge {'it' if len(stopped) == 1 else 'them'} again after more work."
+        )
+    elif len(unknown) == len(view.methods):
+        intro += "These files do not say whether their fits finished."
+    else:
+        intro += f"{'This one is' if len(view.methods) == 1 else 'These are'} finished." if not unknown else ""
+    traced = [m for m in view.methods if _elbo(view, m) is not None][:_TRACES]
+    blocks = [
+        *([_climbs(view, traced)] if traced else []),
+        *(b for m in view.methods if (b := _likelihood(view, m))),
+    ]
+    weights = ratios(view)
+    return Section("vi", "VI health", intro.strip(), (*blocks[:3], *([weights] if weights else [])))
+
+
+def health_table(view: View) -> Table:
+    """Status, k-hat and its meaning, and the two ELBOs of every method."""
+    body = []
+    for m in view.methods:
+        v = view.run.summary["verdicts"][m]
+        marginal = number(v.get("elbo_marginal"), 2)
+        if v.get("elbo_marginal_se") is not None and v.get("elbo_marginal") is not None:
+            marginal += f" ± {number(v['elbo_marginal_se'], 2)}"
+        own = number(v.get("elbo"), 2)
+        body.append([view.label(m), _finished(v), number(v.get("khat"), 2), khat_means(v), own, marginal])
+    head = ["method", "finished?", "k‑hat", "what k‑hat says", "its own ELBO", "ELBO, labels summed out"]
+    return Table("health of the variational fits", head, body, left=(0, 1, 3), methods=view.methods)
+
+
+def khat_means(verdict: dict[str, Any]) -> str:
+    """What the tail of a method's importance ratios allows."""
+    khat = verdict.get("khat")
+    if khat is None or not np.isfinite(khat):
+        return "not known"
+    threshold = verdict.get("khat_threshold") or 0.7
+    edge = number(threshold, 2).rstrip("0").rstrip(".")
+    if khat < 0.5:
+        return "good: reweighting its draws would work well"
+    if khat < threshold:
+        return f"below {edge}: reweighting its draws is possible"
+    return f"above {edge}: reweighting its draws cannot repair it"
+
+
+def log_evidence(view: View) -> float | None:
+    """The log evidence, where some method gives one."""
+    for m in [view.reference, *view.methods]:
+        value = view.run.posteriors[m].attrs.get("log_evidence")
+        if isinstance(value, (int, float, np.number)) and np.isfinite(float(value)):
+            return float(value)
+    return None
+
+
+def _status(view: View, method: str) -> str | None:
+    return view.run.summary["verdicts"][method].get("status")
+
+
+def _finished(verdict: dict[str, Any]) -> str:
+    sentence, status = verdict.get("status_sentence"), verdict.get("status")
+    if not sentence and not status:
+        return "not known"
+    answer = {"not converged": "no", "converged": "yes", "ok": "yes"}.get(str(status), str(status or ""))
+    return f"{answer}: {sentence}" if sentence and answer else str(sentence or answer)
+
+
+def _variational(view: View, method: str) -> xr.Dataset | None:
+    tree = view.run.posteriors[method]
+    return tree["variational"].to_dataset() if "variational" in tree.children else None
+
+
+def _elbo(view: View, method: str) -> list[Trace] | None:
+    """The traces of all restarts if there are several, else the best one's."""
+    group = _variational(view, method)
+    if group is None or "elbo" not in group:
+        return None
+    best = np.asarray(group["elbo"].to_numpy(), float)
+    steps = group["elbo_step"].to_numpy() if "elbo_step" in group else np.arange(1, best.size + 1)
+    if "elbo_restarts" in group:
+        every = [np.asarray(r, float) for r in group["elbo_restarts"].to_numpy()]
+        ends = [float(r[np.isfinite(r)][-1]) if np.isfinite(r).any() else -np.inf for r in every]
+        top = int(np.argmax(ends))
+        traces = [_trace(np.arange(1, r.size + 1), r, best=i == top) for i, r in enumerate(every)]
+    else:
+        traces = [_trace(steps, best, best=True)]
+    return [t for t in traces if t is not None] or None
+
+
+def _trace(x: np.ndarray, y: np.ndarray, *, best: bool) -> Trace | None:
+    use = np.isfinite(y)
+    return Trace(np.asarray(x, float)[use], y[use], best) if use.any() else None
+
+
+def _unit(view: View, method: str) -> str:
+    group = _variational(view, method)
+    return "step" if group is not None and "elbo_step" in group else "sweep"
+
+
+def _climbs(view: View, traced: list[str]) -> Block:
+    evidence = log_evidence(view)
+    panels, body = [], []
+    for i, m in enumerate(traced):
+        traces, unit = _elbo(view, m) or [], _unit(view, m)
+        # the evidence of the model with its labels summed out bounds SVI; CAVI's own bound is lower still
+        fig = climb(traces, view.styles[m], unit, ceiling=evidence)
+        several = f", {plural(len(traces), 'restart')}" if len(traces) > 1 else ""
+        window = ", mean of a window of steps" if unit == "step" else ""
+        panels.append(
+            Panel(
+                f"elbo{i}",
+                fig,
+                f"ELBO of {view.label(m)} by {unit}",
+                f"{view.label(m)}{several}",
+                f"ELBO, nats{window}",
+            )
+        )
+        for r, t in enumerate(traces):
+            body.append([view.label(m), str(r), count(t.x[-1]), number(float(t.y[-1]), 3)])
+    title, what = _climb_words(view, traced, evidence)
+    bound = " towards the log evidence, which no bound can pass" if evidence is not None else ""
+    read = (
+        f"Each line is one fit climbing{bound}. Flat at the end means finished; flat at "
+        "different heights means several modes, or a family with several optima. Heights of different "
+        "methods compare only in the "
+        "last column of the table above."
+    )
+    table = Table("where each fit ended", ["method", "restart", "sweeps or steps", "final ELBO"], body)
+    return Block("elbo", title, what, read, panels, table, columns=2 if len(panels) > 1 else 1)
+
+
+def _climb_words(view: View, traced: list[str], evidence: float | None) -> tuple[str, str]:
+    runs, rest = [], []
+    for m in traced:
+        verdict = view.run.summary["verdicts"][m]
+        restarts = verdict.get("restarts") or {}
+        if (restarts.get("number") or 0) > 1:
+            runs.append(_restart_clause(view.label(m), int(restarts["number"]), int(restarts.get("agreeing") or 0)))
+        elif verdict.get("status_sentence"):
+            rest.append(f"{view.label(m)}: {str(verdict['status_sentence']).rstrip('.')}")
+    if evidence is not None:
+        ends = {m: float(max(t.y[-1] for t in _elbo(view, m) or [])) for m in traced}
+        gaps = [f"{view.label(m)} {number(evidence - end)}" for m, end in ends.items()]
+        rest.append(f"below the log evidence, in nats: {listed(gaps)}")
+    stopped = [view.label(m) for m in traced if _status(view, m) == "not converged"]
+    if stopped:
+        return f"{listed(stopped)} had not converged", sentences(*runs, *rest)
+    if runs:
+        return runs[0], sentences(*runs[1:], *rest)
+    return f"{'The climb' if len(traced) == 1 else 'The climbs'} of the ELBO", sentences(*rest)
+
+
+def _restart_clause(name: str, n: int, agreeing: int) -> str:
+    if agreeing >= n:
+        return f"{'Both' if n == 2 else f'All {spelled(n)}'} {name} restarts reach one optimum"
+    return (
+        f"{capital(spelled(agreeing))} of {spelled(n)} {name} restarts "
+        f"{'reaches' if agreeing == 1 else 'reach'} the best optimum"
+    )
+
+
+def _likelihood(view: View, method: str) -> Block | None:
+    """The ELBO beside the exact log-likelihood at the expected parameters, sweep by sweep."""
+    group = _variational(view, method)
+    if group is None or "log_likelihood" not in group or "elbo" not in group:
+        return None
+    likelihood = np.asarray(group["log_likelihood"].to_numpy(), float)
+    bound = np.asarray(group["elbo"].to_numpy(), float)
+    left = _trace(np.arange(1, bound.size + 1), bound, best=True)
+    right = _trace(np.arange(1, likelihood.size + 1), likelihood, best=True)
+    if left is None or right is None or right.y.size < 2:
+        return None
+    style, slug = view.styles[method], view.styles[method].css
+    panels = [
+        Panel(f"bound-{slug}", climb([left], style, "sweep"), "ELBO by sweep", "ELBO", "nats"),
+        Panel(
+            f"likelihood-{slug}",
+            climb([right], style, "sweep"),
+            "log-likelihood by sweep",
+            "log p(x | expected parameters)",
+            "nats",
+        ),
+    ]
+    title, what = _likelihood_words(view.label(method), left.y, right.y)
+    read = (
+        "Left, the bound that is climbed; right, the exact log-likelihood of the data at the parameters "
+        "expected so far, labels "
+        "summed out. The bound must rise at every sweep; the likelihood need not, as the bound also pays "
+        "for the prior and for being spread out."
+    )
+    some = np.unique(np.linspace(0, min(left.y.size, right.y.size) - 1, 15).astype(int))
+    body = [[str(i + 1), number(float(left.y[i]), 3), number(float(right.y[i]), 3)] for i in some]
+    table = Table("ELBO and log-likelihood by sweep", ["sweep", "ELBO", "log-likelihood"], body)
+    return Block(f"likelihood-{slug}", title, what, read, panels, table, columns=2)
+
+
+def _likelihood_words(name: str, bound: np.ndarray, likelihood: np.ndarray) -> tuple[str, str]:
+    a, b = _settled(bound), _settled(likelihood)
+    drop = float(likelihood.max() - likelihood[-1])
+    fall = (
+        f" It was {number(drop, 2)} nats higher at sweep {int(likelihood.argmax()) + 1} and gave that up "
+        "for a better bound."
+        if drop > 0.05
+        else ""
+    )
+    what = f"The ELBO stays within {_SETTLED} nats of its end from sweep {a}, the log-likelihood from sweep {b}.{fall}"
+    if b < a:
+        return f"{name}’s likelihood settles by sweep {b}; its ELBO climbs until sweep {a}", what
+    if b > a:
+        return f"{name}’s ELBO settles by sweep {a}; the likelihood moves until sweep {b}", what
+    return f"{name}’s ELBO and likelihood settle together, at sweep {a}", what
+
+
+def _settled(y: np.ndarray) -> int:
+    """The first sweep after which a trace stays near its end."""
+    away = np.flatnonzero(np.abs(y - y[-1]) > _SETTLED)
+    return int(away[-1]) + 2 if away.size else 1

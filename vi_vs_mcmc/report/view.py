@@ -1,0 +1,281 @@
+"""Every number the page shows beyond the table and the summary, from the posteriors' draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from arviz_stats.base.array import array_stats
+from numpy.typing import NDArray
+
+from vi_vs_mcmc.errors import DataError
+from vi_vs_mcmc.figures.palette import Style, styles
+from vi_vs_mcmc.report.comparison import Comparison
+from vi_vs_mcmc.report.folder import Run
+from vi_vs_mcmc.report.scalars import stack
+
+LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99])
+GRID = 90  # points of a density
+BINS = 20  # of a rank plot
+CHOOSABLE = 240  # parameters that can be chosen on the page; the table lists all
+MATRIX = 40  # parameters in a correlation matrix
+DOTS = 400  # reference draws in a pair plot
+CHAINS = 8  # in a rank plot
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class View:
+    """A run folder as the page sees it. Parameters are indexed as in `names`, in the table's order."""
+
+    run: Run
+    styles: dict[str, Style]
+    names: list[str]
+    judged: NDArray[np.bool_]  # (parameter,)
+    draws: dict[str, Array]  # method -> (chain, draw, parameter)
+    order: list[int]  # judged parameters first, those furthest from the reference first
+    chosen: int  # the parameter the page opens with
+    against: str  # the method that heat maps and ellipses open with
+
+    @property
+    def reference(self) -> str:
+        """The method the others are judged against."""
+        return self.run.reference
+
+    @property
+    def methods(self) -> list[str]:
+        """The judged methods."""
+        return self.run.methods
+
+    @property
+    def failed(self) -> bool:
+        """Whether the reference failed its own checks, so that no number may be read as a verdict."""
+        return self.run.summary["reference"].get("status") == "failed"
+
+    @property
+    def tolerance(self) -> tuple[float, float]:
+        """What is tolerated: a share of an sd, and a distance of means in reference sds."""
+        given = self.run.summary.get("tolerance") or {}
+        return float(given.get("sd") or 0.1), float(given.get("mean") or 0.25)
+
+    def label(self, method: str) -> str:
+        """The spoken name of a method."""
+        return self.styles[method].label
+
+    @property
+    def reference_label(self) -> str:
+        """The spoken name of the reference."""
+        return self.label(self.reference)
+
+    def words(self, method: str) -> list[str]:
+        """The verdict on a method, as its list of words."""
+        return list(self.run.summary["verdicts"][method].get("verdict") or ["no verdict"])
+
+    @property
+    def wide(self) -> list[str]:
+        """Methods that have a width to compare, not a single point; all of them if none has."""
+        return [m for m in self.methods if "point estimate" not in self.words(m)] or self.methods
+
+    @property
+    def standing(self) -> list[str]:
+        """Methods whose numbers say something about the family: fitted, and more than a point."""
+        silent = {"no verdict", "not converged", "point estimate"}
+        return [m for m in self.methods if not silent & set(self.words(m))]
+
+    def column(self, method: str, name: str) -> Array:
+        """One measured column of a method, shape (parameter,)."""
+        return self.run.table.column(method, name, self.names)
+
+    @cached_property
+    def mean(self) -> dict[str, Array]:
+        """Posterior means, (parameter,) per method; the table's where it has them."""
+        return self._moment("mean", lambda d: np.nanmean(d, axis=(0, 1)))
+
+    @cached_property
+    def sd(self) -> dict[str, Array]:
+        """Posterior sds, (parameter,) per method."""
+        return self._moment("sd", lambda d: np.nanstd(d, axis=(0, 1), ddof=1))
+
+    def _moment(self, name: str, from_draws: Callable[[Array], Array]) -> dict[str, Array]:
+        out = {}
+        for m in [self.reference, *self.methods]:
+            own = self.column(m, name) if m != self.reference else self.column(self.methods[0], f"reference_{name}")
+            out[m] = np.where(np.isfinite(own), own, from_draws(self.draws[m]))
+        return out
+
+    @cached_property
+    def flat(self) -> dict[str, Array]:
+        """Draws of all chains together, sorted, (draw, parameter) per method."""
+        return {m: np.sort(d.reshape(-1, d.shape[-1]), axis=0) for m, d in self.draws.items()}
+
+    @cached_property
+    def quantiles(self) -> dict[str, Array]:
+        """5, 50 and 95 %, (3, parameter) per method."""
+        return {m: np.quantile(d, [0.05, 0.5, 0.95], axis=0) for m, d in self.flat.items()}
+
+    @cached_property
+    def held(self) -> dict[str, Array]:
+        """Reference probability inside central intervals, (level, parameter) per judged method."""
+        reference = self.flat[self.reference]
+        return {m: _held(self.flat[m], reference) for m in self.methods}
+
+    @cached_property
+    def grids(self) -> Array:
+        """Where densities are drawn, (parameter, GRID)."""
+        return np.stack([_grid([self.flat[m][:, j] for m in self.draws]) for j in range(len(self.names))])
+
+    @cached_property
+    def densities(self) -> dict[str, Array]:
+        """Kernel densities on the grids, (parameter, GRID) per method; a point is a spike."""
+        return {
+            m: np.stack([_density(self.flat[m][:, j], self.grids[j]) for j in range(len(self.names))])
+            for m in self.draws
+        }
+
+    @cached_property
+    def correlations(self) -> dict[str, Array]:
+        """Correlations of all pairs, (parameter, parameter) per method; 0 where a parameter does not move."""
+        return {m: _correlation(d.reshape(-1, d.shape[-1])) for m, d in self.draws.items()}
+
+    @cached_property
+    def partners(self) -> list[list[int]]:
+        """For each parameter the (up to three) others whose correlation with it `against` changes most."""
+        change = np.abs(self.correlations[self.against] - self.correlations[self.reference])
+        moving = self.sd[self.reference] > 0
+        out = []
+        for j in range(len(self.names)):
+            others = [i for i in range(len(self.names)) if i != j and moving[i]]
+            out.append(sorted(others, key=lambda i: (-round(change[i, j], 6), i))[:3])
+        return out
+
+    @cached_property
+    def matrix(self) -> list[int]:
+        """The parameters of the correlation matrices: all, or the furthest ones, in the table's order."""
+        return sorted(self.order[:MATRIX])
+
+    @cached_property
+    def dots(self) -> Array:
+        """Some reference draws, evenly spaced over the chains, (dot, parameter)."""
+        flat = self.draws[self.reference].reshape(-1, len(self.names))
+        dots = DOTS if len(self.names) <= 60 else DOTS // 2
+        return flat[np.unique(np.linspace(0, len(flat) - 1, dots).astype(int))]
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """Counts of ranks over all chains, (parameter, chain, BINS)."""
+        d = self.draws[self.reference]
+        chains, draws, n = d.shape
+        ranked = np.empty((n, chains * draws))
+        order = np.argsort(d.reshape(-1, n), axis=0, kind="stable")
+        np.put_along_axis(ranked, order.T, np.arange(chains * draws)[None].repeat(n, 0), axis=1)
+        bins = (ranked * BINS // (chains * draws)).astype(int).reshape(n, chains, draws)
+        return np.stack([(bins == b).sum(axis=-1) for b in range(BINS)], axis=-1)[:, :CHAINS]
+
+
+def look(run: Run) -> View:
+    """Choose what the page shows and gather its draws.
+
+    Raises:
+        DataError: no parameter of the table is in the reference's posterior.
+    """
+    table = run.table
+    parameters = table.parameters
+    points = {m for m, v in run.summary["verdicts"].items() if "point estimate" in (v.get("verdict") or [])}
+    distance = _distance(table, points)
+    ranked = sorted(
+        range(len(parameters)),
+        key=lambda i: (parameters[i] not in table.judged_parameters, -distance[parameters[i]], i),
+    )
+    _, present = stack(run.posteriors[run.reference], parameters)
+    ranked = [i for i in ranked if present[i]]
+    if not ranked:
+        raise DataError(f"{run.folder} compares parameters that posteriors/{run.reference}.nc does not have.")
+    kept = sorted(ranked[:CHOOSABLE])
+    place = {i: k for k, i in enumerate(kept)}
+    names = [parameters[i] for i in kept]
+    order = [place[i] for i in ranked if i in place]
+    against = _against(run)
+    worst = run.summary["verdicts"][against].get("worst_parameter")
+    return View(
+        run=run,
+        styles=styles(run.reference, run.methods),
+        names=names,
+        judged=np.array([n in table.judged_parameters for n in names]),
+        draws={m: stack(run.posteriors[m], names)[0] for m in [run.reference, *run.methods]},
+        order=order,
+        chosen=names.index(worst) if worst in names else order[0],
+        against=against,
+    )
+
+
+def _against(run: Run) -> str:
+    """The first method found wrong, else the first that is not a correction that worked."""
+    wrong = ("overconfident", "underconfident", "biased", "not converged", "inconclusive")
+    for word in wrong:
+        for method in run.methods:
+            if word in (run.summary["verdicts"][method].get("verdict") or []):
+                return method
+    return run.methods[0]
+
+
+def _distance(table: Comparison, points: set[str]) -> dict[str, float]:
+    """How far the furthest method is from the reference: |log sd ratio|, then the mean's distance."""
+    ratio, bias = table.numbers["sd_ratio"], np.nan_to_num(np.abs(table.numbers["bias"]))
+    far = np.abs(np.log(np.where(ratio > 0, ratio, 1))) + 1e-3 * bias
+    out = dict.fromkeys(table.parameters, 0.0)
+    for method, name, value in zip(table.method, table.parameter, far, strict=True):
+        if method in points and len(points) < len(set(table.method)):
+            continue  # a point has no width to be wrong
+        out[name] = max(out[name], float(np.nan_to_num(value)))
+    return out
+
+
+def _held(method: Array, reference: Array) -> Array:
+    lows, highs = np.quantile(method, (1 - LEVELS) / 2, axis=0), np.quantile(method, (1 + LEVELS) / 2, axis=0)
+    out = np.empty((len(LEVELS), method.shape[1]))
+    for j in range(method.shape[1]):
+        below = np.searchsorted(reference[:, j], lows[:, j], side="left")
+        out[:, j] = (np.searchsorted(reference[:, j], highs[:, j], side="right") - below) / len(reference)
+    return out
+
+
+def _grid(draws: list[Array]) -> Array:
+    """From the reference's limits to the methods', but no further than three reference widths beyond."""
+    low, high = np.nanquantile(draws[0], [0.0005, 0.9995])
+    width = high - low
+    if width <= 0:
+        width = max(abs(low) * 0.1, 0.1)
+    others = [d for d in draws[1:] if np.isfinite(d).any()]
+    ends = np.array([np.nanquantile(d, [0.002, 0.998]) for d in others] or [[low, high]])
+    left, right = (
+        max(min(ends[:, 0].min(), low), low - 3 * width),
+        min(max(ends[:, 1].max(), high), high + 3 * width),
+    )
+    pad = 0.06 * max(right - left, width)
+    return np.linspace(left - pad, right + pad, GRID)
+
+
+def _density(draws: Array, grid: Array) -> Array:
+    finite = draws[np.isfinite(draws)]
+    step = grid[1] - grid[0]
+    if finite.size < 2 or np.ptp(finite) <= 1e-12 * max(abs(finite[0]), 1e-300):
+        at = np.abs(grid - finite[0]) if finite.size else np.full(GRID, np.inf)
+        return (at <= step / 2).astype(float) / step
+    # 1.3 times ArviZ's bandwidth: narrower shows bumps that are the draws', not the posterior's
+    at, density, _ = array_stats.kde(finite, bw_fct=1.3)
+    edge = 0.1 * float(density.max())
+    if density[0] < edge and density[-1] < edge:  # no wall: let the tails run out instead of ending at the last draw
+        room = 0.2 * float(np.ptp(finite))
+        ends = (float(finite[0]) - room, float(finite[-1]) + room)
+        at, density, _ = array_stats.kde(finite, bw_fct=1.3, bound_correction=False, custom_lims=ends)
+    return np.interp(grid, at, density, 0, 0)
+
+
+def _correlation(flat: Array) -> Array:
+    centred = np.nan_to_num(flat - np.nanmean(flat, axis=0))
+    length = np.sqrt((centred**2).sum(axis=0))
+    scaled = centred / np.where(length > 0, length, 1)
+    return np.clip(scaled.T @ scaled, -1, 1)

@@ -1,0 +1,79 @@
+"""What the command line needs of the machine it runs on: a folder, a progress bar, float64, the words that were typed."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from vi_vs_mcmc.errors import SettingError
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made; refused before any work if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingError(
+            f"cannot write to the folder {folder}: {error.strerror or error}; choose another --out"
+        ) from None
+    return folder
+
+
+def command(seed: int | None) -> str:
+    """The command line that makes this run again: the arguments, and the seed where it was chosen for the user."""
+    arguments = list(sys.argv[1:])
+    if seed is not None and not any(a == "--seed" or a.startswith("--seed=") for a in arguments):
+        arguments += ["--seed", str(seed)]
+    return shlex.join(["vi-vs-mcmc", *arguments])
+
+
+def warn(messages: tuple[str, ...]) -> None:
+    for message in messages:
+        typer.echo(f"warning: {message}", err=True)
+
+
+def fast_restart() -> None:
+    """float64 throughout this process, and compiled programs kept between runs."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    cache = Path(typer.get_app_dir("vi-vs-mcmc")) / "compiled"
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """One bar per stage on stderr; nothing where stderr is not a terminal but a line at each new stage."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TextColumn("{task.completed:>6.0f} of {task.total:.0f}"),
+        TimeElapsedColumn(),
+    )
+    stages: dict[str, Any] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def note(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=total)
+                if not console.is_terminal:
+                    typer.echo(stage, err=True)
+            bars.update(stages[stage], completed=done, total=total)
+
+        yield note
