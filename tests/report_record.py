@@ -49,9 +49,7 @@ class Recipe:
 
 def save_summary(folder: Path, summary: dict[str, Any]) -> Path:
     """Write a changed summary back."""
-    (folder / "summary.json").write_text(
-        json.dumps(summary, indent=1, default=lambda v: v.item()), encoding="utf-8"
-    )
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1, default=lambda v: v.item()), encoding="utf-8")
     return folder
 
 
@@ -65,11 +63,7 @@ def record(folder, trees, recipe, problem, data, *, left_out) -> dict[str, Any]:
     for method, tree in trees.items():
         tree.to_netcdf(folder / "posteriors" / f"{method.replace(':', '-')}.nc", engine="h5netcdf")
     reference = scalars(trees[recipe.reference])
-    rows = [
-        _row(m, p, scalars(trees[m])[p], reference[p], p not in left_out)
-        for m in recipe.fits
-        for p in reference
-    ]
+    rows = [_row(m, p, scalars(trees[m])[p], reference[p], p not in left_out) for m in recipe.fits for p in reference]
     with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -104,19 +98,13 @@ def record(folder, trees, recipe, problem, data, *, left_out) -> dict[str, Any]:
             "passed": True,
         },
     ]
-    sentence = (
-        "Failed its own checks: R-hat 1.31 on `means[0, 0]`." if recipe.failed else "Passed its own checks."
-    )
+    sentence = "Failed its own checks: R-hat 1.31 on `means[0, 0]`." if recipe.failed else "Passed its own checks."
     return {
         "schema_version": 1,
         "kind": recipe.kind,
-        "headline": "No verdict."
-        if recipe.failed
-        else f"{first.upper()}: {', '.join(recipe.fits[first].verdict)}.",
+        "headline": "No verdict." if recipe.failed else f"{first.upper()}: {', '.join(recipe.fits[first].verdict)}.",
         "lede": "A lede with a number, **six of 18 sds**, and `means[0, 0]`.",
-        "actions": [
-            {"do": "Report intervals from NUTS.", "why": "They are right.", "command": "vi-vs-mcmc report x"}
-        ],
+        "actions": [{"do": "Report intervals from NUTS.", "why": "They are right.", "command": "vi-vs-mcmc report x"}],
         "warnings": [
             {
                 "level": "check",
@@ -144,14 +132,11 @@ def record(folder, trees, recipe, problem, data, *, left_out) -> dict[str, Any]:
             "checks": checks,
             "relabelled": {"chains": 0, "draws": 0} if problem["exchangeable"] else None,
             "left_out": [
-                {"parameter": p, "reason": "its component is occupied in 12 % of draws"}
-                for p in sorted(left_out)
+                {"parameter": p, "reason": "its component is occupied in 12 % of draws"} for p in sorted(left_out)
             ],
         },
         "verdicts": verdicts,
-        "cost": {m: {"wall_seconds": 12.4, "work": "4 × 250 draws", "note": None} for m in trees}
-        if known
-        else None,
+        "cost": {m: {"wall_seconds": 12.4, "work": "4 × 250 draws", "note": None} for m in trees} if known else None,
         "tolerance": TOLERANCE,
         "simultaneous_z": Z,
         "data": data,
@@ -169,22 +154,17 @@ def scalars(tree: xr.DataTree) -> dict[str, np.ndarray]:
     out = {}
     for site, variable in tree["posterior"].data_vars.items():
         labels = [
-            variable.coords[d].values if d in variable.coords else range(variable.sizes[d])
-            for d in variable.dims[2:]
+            variable.coords[d].values if d in variable.coords else range(variable.sizes[d]) for d in variable.dims[2:]
         ]
         for index in np.ndindex(*variable.shape[2:]):
             if site == "covariances" and index[1] < index[2]:
                 continue
             name = ", ".join(str(axis[i]) for axis, i in zip(labels, index, strict=True))
-            out[f"{site}[{name}]" if index else str(site)] = variable.values[
-                (slice(None), slice(None), *index)
-            ]
+            out[f"{site}[{name}]" if index else str(site)] = variable.values[(slice(None), slice(None), *index)]
     return out
 
 
-def _row(
-    method: str, parameter: str, draws: np.ndarray, reference: np.ndarray, judged: bool
-) -> dict[str, Any]:
+def _row(method: str, parameter: str, draws: np.ndarray, reference: np.ndarray, judged: bool) -> dict[str, Any]:
     n = reference.size
     sd, base = draws.std(ddof=1), reference.std(ddof=1)
     bias, ratio = (draws.mean() - reference.mean()) / base, sd / base
@@ -254,9 +234,7 @@ def _verdict(method: str, fit: Fit, rows: list[dict[str, Any]], label: str, reci
         "elbo_marginal": -1699.1 if own else None,
         "elbo_marginal_se": 0.01 if own else None,
         "status": "not converged" if "not converged" in fit.verdict else "converged",
-        "status_sentence": "8 of 8 restarts reached this optimum; fixed point to 3e-9 after 41 sweeps"
-        if own
-        else None,
+        "status_sentence": "8 of 8 restarts reached this optimum; fixed point to 3e-9 after 41 sweeps" if own else None,
         "wall_seconds": 0.4 if own else None,
         "passes": 66 if own else None,
         "work": "8 restarts, 24 to 66 sweeps" if own else None,

@@ -14,10 +14,7 @@ from report_fixture import Fit, Recipe, load_summary, save_summary, write_mixtur
 
 from vi_vs_mcmc.report import write
 
-HOSTILE = (
-    "</script><script>alert(1)</script> \"q\" & 'a' `b` %{x} <img src=x onerror=alert(2)> é λ 漢字 "
-    + "long" * 20
-)
+HOSTILE = "</script><script>alert(1)</script> \"q\" & 'a' `b` %{x} <img src=x onerror=alert(2)> é λ 漢字 " + "long" * 20
 SCHOOLS = (
     "Choate",
     "Deerfield",
@@ -151,9 +148,7 @@ def constant(folder: Path) -> Path:
     for line in lines[1:]:
         quoted = line.split(",")
         if quoted[head.index("parameter")] == "mu[1]":
-            quoted = [
-                c if name in ("method", "parameter") else "" for name, c in zip(head, quoted, strict=True)
-            ]
+            quoted = [c if name in ("method", "parameter") else "" for name, c in zip(head, quoted, strict=True)]
             quoted[head.index("judged")] = "False"
         out.append(",".join(quoted))
     (folder / "comparison.csv").write_text("\n".join(out) + "\n")

@@ -87,7 +87,7 @@ def test_the_run_folder_holds_what_the_contract_says_and_can_be_rendered_again(f
     from vi_vs_mcmc import report
 
     assert report.write(tmp_path / "run").read_bytes() == before
-    table = pd.read_csv(tmp_path / "run" / "comparison.csv", float_precision="round_trip")
+    table = pd.read_csv(tmp_path / "run" / "comparison.csv")
     np.testing.assert_array_equal(table["sd_ratio"], found.table["sd_ratio"])
     back = posterior.load(tmp_path / "run" / "posteriors" / "cavi.nc")
     np.testing.assert_array_equal(back["posterior"]["means"], found.posteriors["cavi"]["posterior"]["means"])

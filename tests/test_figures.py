@@ -49,9 +49,7 @@ def figures() -> dict[str, go.Figure]:
         "forest": forest(NAMES, two, LOOKS, RATIO, [0, 1, 2]),
         "coverage": coverage(LEVELS, held, 0, LOOKS),
         "shortfall": shortfall(LEVELS, held, 0, LOOKS),
-        "sd_sd": sd_sd(
-            NAMES, np.array([0.1, 1, 9]), {"cavi": np.array([0.1, 0.8, 8])}, LOOKS, 0.1, "NUTS", [0, 1, 2]
-        ),
+        "sd_sd": sd_sd(NAMES, np.array([0.1, 1, 9]), {"cavi": np.array([0.1, 0.8, 8])}, LOOKS, 0.1, "NUTS", [0, 1, 2]),
         "marginal": marginal(np.linspace(-3, 3, 20), {"nuts": normal, "cavi": 2 * normal}, "nuts", LOOKS),
         "pair": pair(NAMES[1], x, moments, LOOKS),
         "correlation": correlation(np.eye(3), NAMES, 0.6),
@@ -60,9 +58,7 @@ def figures() -> dict[str, go.Figure]:
             x[:, 0], "a", None, np.full((4, 3), 0.3), np.zeros((4, 3)), np.ones((4, 3)), LOOKS["cavi"], said
         ),
         "weights": weights({"nuts": quantiles}, LOOKS, [0.3, 0.4]),
-        "climb": climb(
-            [Trace(np.arange(1.0, 9), -np.exp(-np.arange(1.0, 9)))], LOOKS["cavi"], "sweep", ceiling=0.1
-        ),
+        "climb": climb([Trace(np.arange(1.0, 9), -np.exp(-np.arange(1.0, 9)))], LOOKS["cavi"], "sweep", ceiling=0.1),
         "ranks": ranks(np.full((4, 20), 50)),
     }
 
@@ -101,9 +97,7 @@ def test_the_ellipse_holds_ninety_percent_of_a_normal():
     x, y = ellipse([0, 0], factor)
     radius = np.linalg.norm(np.linalg.solve(factor, np.stack([x, y])), axis=0)
     assert_allclose(radius, radius[0])
-    assert_allclose(
-        (np.linalg.norm(draws, axis=1) < radius[0]).mean(), 0.9, atol=0.003
-    )  # 4 standard errors: .0027
+    assert_allclose((np.linalg.norm(draws, axis=1) < radius[0]).mean(), 0.9, atol=0.003)  # 4 standard errors: .0027
 
 
 def test_known_methods_keep_their_look_and_unknown_ones_take_the_next_free_one():
@@ -143,10 +137,7 @@ def test_marks_and_text_stand_out_from_the_paper(theme):
         return (high + 0.05) / (low + 0.05)
 
     assert min(contrast(text, "paper") for text in ("ink", "ink2")) >= 7  # WCAG AAA
-    assert (
-        min(contrast(mark, "paper") for mark in ("vermillion", "blue", "green", "purple", "olive", "slate"))
-        >= 3
-    )
+    assert min(contrast(mark, "paper") for mark in ("vermillion", "blue", "green", "purple", "olive", "slate")) >= 3
 
 
 def test_a_long_name_keeps_its_ends_and_a_template_in_a_name_is_inert():

@@ -63,3 +63,15 @@ def test_every_public_name_loads():
     import vi_vs_mcmc as vm
 
     assert all(getattr(vm, name) is not None for name in vm.__all__)
+
+
+def test_a_submodule_does_not_hide_the_function_of_its_name():
+    import subprocess
+    import sys
+
+    code = (
+        "import vi_vs_mcmc as vm, vi_vs_mcmc.compare, vi_vs_mcmc.study, vi_vs_mcmc.check;"
+        "print(vm.compare.__name__, vm.study.__name__, vm.check.__name__, *map(callable, (vm.compare, vm.study, vm.check)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    assert out == ["compare", "study", "check", "True", "True", "True"]

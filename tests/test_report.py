@@ -140,10 +140,7 @@ def test_hostile_names_are_text_and_nothing_else():
     page = source(told("hostile_names"))
     assert HOSTILE not in page
     assert "<img" not in page
-    assert (
-        len(re.findall(r"<script\b", page.split("<body>")[1].split('<script type="application/json"')[0]))
-        == 0
-    )
+    assert len(re.findall(r"<script\b", page.split("<body>")[1].split('<script type="application/json"')[0])) == 0
     assert html.escape(HOSTILE, quote=False)[:40] in page.replace("&#34;", '"').replace("&#39;", "'")
 
 
@@ -151,9 +148,7 @@ def test_hostile_names_are_text_and_nothing_else():
 
 
 def test_the_same_folder_gives_the_same_bytes(tmp_path):
-    shutil.copytree(
-        told("overconfident"), tmp_path / "run", ignore=shutil.ignore_patterns("report.html", "figures")
-    )
+    shutil.copytree(told("overconfident"), tmp_path / "run", ignore=shutil.ignore_patterns("report.html", "figures"))
     write(tmp_path / "run")
     for path in sorted(p.relative_to(tmp_path / "run") for p in (tmp_path / "run").rglob("*") if p.is_file()):
         assert (tmp_path / "run" / path).read_bytes() == (told("overconfident") / path).read_bytes(), path
@@ -259,9 +254,7 @@ def test_densities_integrate_to_one(tmp_path):
 
 def test_the_page_opens_with_the_worst_parameter_of_the_first_wrong_method():
     view = look(read(told("overconfident")))
-    assert (
-        view.names[view.chosen] == load_summary(told("overconfident"))["verdicts"]["cavi"]["worst_parameter"]
-    )
+    assert view.names[view.chosen] == load_summary(told("overconfident"))["verdicts"]["cavi"]["worst_parameter"]
     assert view.against == "cavi"
 
 
@@ -283,9 +276,7 @@ def test_the_predictive_density_is_the_mean_of_the_mixtures_drawn():
     wanted = 0.3 * norm.pdf(grid, 0, 1) + 0.7 * norm.pdf(grid, 2, 0.5)
     assert_allclose(density(grid, parts, 0), wanted, rtol=1e-12)
     assert distance(grid, wanted, wanted) == 0
-    assert_allclose(
-        distance(grid, norm.pdf(grid, 0, 1), norm.pdf(grid, 1, 1)), 0.3829, atol=1e-3
-    )  # 2 Phi(1/2) - 1
+    assert_allclose(distance(grid, norm.pdf(grid, 0, 1), norm.pdf(grid, 1, 1)), 0.3829, atol=1e-3)  # 2 Phi(1/2) - 1
 
 
 @pytest.mark.parametrize(

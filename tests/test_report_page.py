@@ -31,9 +31,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         v.close()
 
 
-@pytest.mark.parametrize(
-    "name", ["overconfident", "disagreeing", "hostile_names", "empty_components", "one_column", "two_files"]
-)
+@pytest.mark.parametrize("name", ["disagreeing", "hostile_names", "empty_components", "one_column", "two_files"])
 def test_on_a_phone_every_figure_is_drawn_in_silence_and_nothing_scrolls_sideways(visit, name):
     v = visit(told(name), width=390)
     v.draw_all()
@@ -42,12 +40,15 @@ def test_on_a_phone_every_figure_is_drawn_in_silence_and_nothing_scrolls_sideway
     assert v.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_in_either_theme(visit, theme):
-    v = visit(told("overconfident"), theme=theme)
+def test_axe_finds_nothing_in_either_theme(visit):
+    v = visit(told("overconfident"))
     v.draw_all()
-    found = Axe().run(v.page).response["violations"]
-    assert [(f["id"], f["nodes"][0]["html"][:120]) for f in found] == []
+    for theme in ("light", "dark"):
+        v.page.emulate_media(color_scheme=theme)
+        v.page.wait_for_timeout(200)
+        found = Axe().run(v.page).response["violations"]
+        assert [(theme, f["id"], f["nodes"][0]["html"][:120]) for f in found] == []
+    assert v.said == []
 
 
 def test_a_chosen_parameter_is_followed_by_figures_numbers_and_sentences(visit):
@@ -79,9 +80,9 @@ def test_a_method_can_be_hidden_and_another_compared(visit):
     assert "SVI AutoNormal" in v.page.inner_text("#corr-title")
     colour = "document.getElementById('data1').data.at(-1).line.color"
     assert v.page.evaluate(colour) == "#009073"
-    assert "under SVI AutoNormal than under NUTS" in v.page.inner_text(
+    assert "under SVI AutoNormal than under NUTS" in v.page.inner_text("#data-what") or "as much" in v.page.inner_text(
         "#data-what"
-    ) or "as much" in v.page.inner_text("#data-what")
+    )
     assert v.said == []
 
 
@@ -106,9 +107,7 @@ def test_files_and_pictures_can_be_saved(visit):
     for name in ("comparison.csv", "summary.json"):
         with v.page.expect_download() as download:
             v.page.click(f"[data-download='{name}']")
-        assert Path(download.value.path()).read_text(encoding="utf-8") == (folder / name).read_text(
-            encoding="utf-8"
-        )
+        assert Path(download.value.path()).read_text(encoding="utf-8") == (folder / name).read_text(encoding="utf-8")
     with v.page.expect_download() as download:
         v.page.click("[data-save='forest']")
     assert Path(download.value.path()).read_text().startswith("<svg")

@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 EXIT = {SettingError: 2, DataError: 3, NumericalError: 4}
+INTERRUPTED = 130
 
 Methods = Annotated[
     list[str] | None,
@@ -195,9 +196,11 @@ def main() -> None:
     except (SettingError, DataError, NumericalError) as error:
         _fail(str(error), EXIT[type(error)])
     except typer.Exit as leave:
+        if leave.exit_code == INTERRUPTED:
+            _fail("interrupted", INTERRUPTED)
         sys.exit(leave.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", 130)
+        _fail("interrupted", INTERRUPTED)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error from the parser
             _fail(error.format_message(), 2)

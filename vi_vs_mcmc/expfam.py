@@ -123,23 +123,30 @@ def normal_wishart_sufficient(means: Array, precisions: Array) -> NormalWishart:
     return NormalWishart(0.5 * log_det, -0.5 * (linear * means).sum(-1), linear, -0.5 * precisions)
 
 
-def normal_wishart_draw(key: Array, eta: NormalWishart) -> tuple[Array, Array, Array]:
-    """One draw of means (K, D), precisions (K, D, D) and covariances (K, D, D), by Bartlett's decomposition.
+def dirichlet_normal_wishart_draw(key: Array, eta_weights: Array, eta: NormalWishart) -> dict[str, Array]:
+    """One draw of weights (K,), means (K, D), precisions and covariances (K, D, D), by Bartlett's decomposition.
 
-    With C C' = W^-1 and B lower triangular (B_ii^2 ~ chi2(nu - i), B_ij ~ N(0, 1)): Lambda = T T', T = C^-T B.
+    With C C' = W^-1 and B lower triangular (B_ii^2 ~ chi2(nu - i), B_ij ~ N(0, 1)): Lambda = T T', T = C^-T B. Weights are
+    normalised gammas; they are drawn together with the chi2, since a gamma sampler is what takes longest to compile.
     """
     beta, mean, scale_inverse, nu = normal_wishart_parameters(eta)
     components, dimension = mean.shape
-    key_diagonal, key_below, key_mean = jax.random.split(key, 3)
-    diagonal = jnp.sqrt(2.0 * jax.random.gamma(key_diagonal, 0.5 * (nu[:, None] - jnp.arange(dimension))))
+    key_gamma, key_below, key_mean = jax.random.split(key, 3)
+    halves = 0.5 * (nu[:, None] - jnp.arange(dimension))
+    log_gammas = jax.random.loggamma(key_gamma, jnp.concatenate([eta_weights + 1.0, halves.ravel()]))
+    diagonal = jnp.sqrt(2.0 * jnp.exp(log_gammas[components:])).reshape(components, dimension)
     below = jnp.tril(jax.random.normal(key_below, (components, dimension, dimension)), -1)
     bartlett = below + jax.vmap(jnp.diag)(diagonal)
     cholesky = jnp.linalg.cholesky(scale_inverse)
     root = jax.vmap(lambda c, b: solve_triangular(c, b, lower=True, trans=1))(cholesky, bartlett)
     root_inverse = jax.vmap(lambda c, b: solve_triangular(b, c.T, lower=True))(cholesky, bartlett)
     noise = jax.random.normal(key_mean, (components, dimension))
-    means = mean + jnp.einsum("kji,kj->ki", root_inverse, noise) / jnp.sqrt(beta)[:, None]
-    return means, root @ jnp.swapaxes(root, -1, -2), jnp.swapaxes(root_inverse, -1, -2) @ root_inverse
+    return {
+        "weights": jax.nn.softmax(log_gammas[:components]),
+        "means": mean + jnp.einsum("kji,kj->ki", root_inverse, noise) / jnp.sqrt(beta)[:, None],
+        "precisions": root @ jnp.swapaxes(root, -1, -2),
+        "covariances": jnp.swapaxes(root_inverse, -1, -2) @ root_inverse,
+    }
 
 
 def normal_wishart_moments(eta: NormalWishart) -> dict[str, tuple[Array, Array]]:

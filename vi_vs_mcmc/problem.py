@@ -86,10 +86,18 @@ class Problem:
     @in_float64
     def _trace(self) -> dict[str, dict]:
         """One run of the program at feasible values: an improper prior has no draws."""
-        seeded = numpyro.handlers.seed(self.program, jax.random.key(0))
-        feasible = numpyro.handlers.substitute(seeded, substitute_fn=_continuous(init_to_feasible()))
-        with numpyro.handlers.block():
-            trace = numpyro.handlers.trace(feasible).get_trace(*self.args, **self.kwargs)
+        found: dict[str, dict] = {}
+
+        def run() -> None:
+            seeded = numpyro.handlers.seed(self.program, jax.random.key(0))
+            feasible = numpyro.handlers.substitute(seeded, substitute_fn=_continuous(init_to_feasible))
+            with numpyro.handlers.block():
+                found.update(numpyro.handlers.trace(feasible).get_trace(*self.args, **self.kwargs))
+
+        jax.eval_shape(run)  # shapes without arithmetic, hence without compiling it
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(_supports(found))):
+            run()  # a support that is computed, such as an interval whose end is an argument
+        trace = found
         for name, site in trace.items():
             if _is_latent(site) and site["fn"].support.is_discrete:
                 raise SettingError(
@@ -217,6 +225,10 @@ def unconstrain(supports: Mapping[str, Any], theta: Mapping[str, Array]) -> tupl
 
 def _is_latent(site: dict) -> bool:
     return site["type"] == "sample" and not site["is_observed"]
+
+
+def _supports(trace: Mapping[str, dict]) -> list[Any]:
+    return [site["fn"].support for site in trace.values() if _is_latent(site)]
 
 
 def _continuous(choose: Callable[[dict], Any]) -> Callable[[dict], Any]:

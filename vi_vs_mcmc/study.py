@@ -117,7 +117,7 @@ def _resumed(folder: Path, settings: dict[str, Any]) -> pd.DataFrame:
             )
     _replace(record, json.dumps(settings, indent=1) + "\n")
     table = folder / "study.csv"
-    return pd.read_csv(table, float_precision="round_trip") if table.exists() else pd.DataFrame()
+    return pd.read_csv(table) if table.exists() else pd.DataFrame()
 
 
 def _draw(table: pd.DataFrame, folder: Path) -> None:

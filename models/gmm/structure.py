@@ -111,13 +111,12 @@ class MixtureStructure:
         return components * dimension * jnp.log(self.spread).sum()
 
     def draw(self, key: Array, eta: Factors) -> dict[str, Array]:
-        key_weights, key_components = jax.random.split(key)
-        means, precisions, covariances = expfam.normal_wishart_draw(key_components, eta["components"])
+        theta = expfam.dirichlet_normal_wishart_draw(key, eta["weights"], eta["components"])
         return {
-            "weights": jax.random.dirichlet(key_weights, eta["weights"] + 1.0),
-            "means": self.centre + self.spread * means,
-            "precisions": precisions / self._product,
-            "covariances": covariances * self._product,
+            "weights": theta["weights"],
+            "means": self.centre + self.spread * theta["means"],
+            "precisions": theta["precisions"] / self._product,
+            "covariances": theta["covariances"] * self._product,
         }
 
     def moments(self, eta: Factors) -> dict[str, tuple[Array, Array]]:

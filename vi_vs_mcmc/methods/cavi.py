@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,7 @@ from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem, unconstrain
 
 SAME = 1e-6  # relative ELBO difference within which two restarts found one optimum
-BATCH = 250  # draws whose log p is computed side by side
+BATCH = 500  # draws whose log p is computed side by side
 
 
 @dataclass(frozen=True)
@@ -145,16 +144,23 @@ def _canonical(model: Conjugate, eta: Natural) -> Natural:
     return jax.vmap(model.canonical)(eta)
 
 
-@partial(jax.jit, static_argnames="number")
 def drawn(model: Conjugate, eta: Natural, key: Array, number: int, supports: dict):
     """Draws of q with log p and log q of each on the unconstrained scale: ({site: (number, ...)}, (number,), (number,))."""
+    keys = jax.random.split(key, -(-number // BATCH))
+    batches = [jax.tree.map(np.asarray, _batch(model, eta, k, supports)) for k in keys]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:number], *batches)
+
+
+@jax.jit
+def _batch(model: Conjugate, eta: Natural, key: Array, supports: dict):
+    """BATCH draws: one compilation serves any number of them."""
 
     def one(key: Array):
         theta = model.draw(key, eta)
         log_volume = unconstrain(supports, theta)[1]
         return theta, engine.log_p(model, theta) + log_volume, engine.log_q(model, eta, theta) + log_volume
 
-    return jax.lax.map(one, jax.random.split(key, number), batch_size=BATCH)
+    return jax.vmap(one)(jax.random.split(key, BATCH))
 
 
 def _variational(problem: Problem, model: Conjugate, eta: Natural, optima: Optima) -> Dataset:

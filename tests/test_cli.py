@@ -1,0 +1,181 @@
+"""What is typed, what comes back, and with which exit code."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vi_vs_mcmc import cli, terminal
+
+FAITHFUL = Path(__file__).parent / "truth" / "faithful.csv"
+FEW = ("--draws", "100", "--max-draws", "100", "--method", "cavi", "--seed", "1")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(terminal, "fast_restart", lambda: None)  # it would set float64 for every test after
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vi-vs-mcmc", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return call
+
+
+def test_compare_writes_a_run_folder_and_says_where(run):
+    code, out, err = run("compare", "gmm", *FEW, "--out", "here")
+    assert code == 0
+    assert out.rstrip().endswith("here/report.html")
+    assert Path("here/report.html").exists()
+    assert "cavi" in err  # progress, not results
+
+
+def test_json_on_stdout_is_the_summary_and_nothing_else(run):
+    code, out, _ = run("compare", "gmm", *FEW, "--json")
+    summary = json.loads(out)
+    assert code == 0
+    assert summary == json.loads(Path("reports/gmm/summary.json").read_text("utf-8"))
+    assert summary["command"] == "vi-vs-mcmc compare gmm --draws 100 --max-draws 100 --method cavi --seed 1 --json"
+
+
+def test_a_seed_that_was_chosen_is_in_the_command_that_does_it_again(run):
+    _, out, _ = run("compare", "gmm", *FEW[:-2], "--json")
+    summary = json.loads(out)
+    assert summary["command"].endswith(f"--seed {summary['seed']}")
+
+
+def test_strict_exits_1_on_anything_but_calibrated(run):
+    assert run("compare", "gmm", *FEW, "--strict")[0] == 1
+
+
+def test_a_csv_and_settings_reach_the_model(run):
+    code, out, _ = run("compare", "gmm", "--data", str(FAITHFUL), "--set", "components=2", *FEW, "--json")
+    summary = json.loads(out)
+    assert code == 0
+    assert summary["data"]["columns"] == ["eruptions", "waiting"]
+    assert summary["problem"]["settings"]["components"] == 2
+    assert Path("reports/gmm-faithful/report.html").exists()
+
+
+def test_check_and_report_work_on_the_files_of_a_run(run):
+    run("compare", "gmm", *FEW, "--out", "here")
+    code, out, _ = run("check", "here/posteriors/cavi.nc", "--against", "here/posteriors/nuts.nc", "--out", "there")
+    assert code == 0
+    assert Path("there/report.html").exists()
+    before = Path("here/report.html").read_bytes()
+    assert run("report", "here")[0] == 0
+    assert Path("here/report.html").read_bytes() == before
+
+
+def test_models_lists_each_with_its_settings(run):
+    code, out, _ = run("models")
+    assert code == 0
+    assert out.startswith("gmm: Bayesian Gaussian mixture")
+    assert "--set degrees_of_freedom=" in out
+    assert "nu, above D - 1" in out
+
+
+def test_doctor_finds_a_known_answer(run):
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "the ELBO is the log evidence" in out
+    assert "BAD" not in out
+
+
+BAD = {  # name: (arguments, exit code, words that must be said)
+    "an unknown model": (("compare", "gnm"), 2, "did you mean 'gmm'"),
+    "an unknown method": (("compare", "gmm", "--method", "cavy"), 2, "did you mean 'cavi'"),
+    "an unknown setting": (("compare", "gmm", "--set", "component=2"), 2, "did you mean 'components'"),
+    "an unknown reference": (("compare", "gmm", "--reference", "nut"), 2, "did you mean 'nuts'"),
+    "an unknown study": (("study", "overlop"), 2, "did you mean 'overlap'"),
+    "a setting without a value": (("compare", "gmm", "--set", "components"), 2, "want KEY=VALUE"),
+    "no component": (("compare", "gmm", "--set", "components=0"), 2, "components is 0; want a whole number, 1 or more"),
+    "half a component": (("compare", "gmm", "--set", "components=2.5"), 2, "components is 2.5"),
+    "a word for a number": (("compare", "gmm", "--set", "components=two"), 2, "components is 'two'"),
+    "too few degrees of freedom": (("compare", "gmm", "--set", "degrees_of_freedom=1"), 2, "degrees_of_freedom is 1; want more than 1"),
+    "no concentration": (("compare", "gmm", "--set", "concentration=0"), 2, "concentration is 0; want more than 0"),
+    "an indefinite scale": (("compare", "gmm", "--set", "scale=[[1,2],[2,1]]"), 2, "not positive definite"),
+    "a lopsided scale": (("compare", "gmm", "--set", "scale=[[1,0.5],[0,1]]"), 2, "not symmetric"),
+    "a scale of another shape": (("compare", "gmm", "--set", "scale=[[1]]"), 2, "scale has shape (1, 1); want (2, 2) or (3, 2, 2)"),
+    "a ragged mean": (("compare", "gmm", "--set", "mean=[[1,2],[3]]"), 2, "want numbers"),
+    "a negative tolerance": (("compare", "gmm", "--tolerance", "-1"), 2, "tolerance"),
+    "no chain": (("compare", "gmm", "--chains", "0"), 2, "chains is 0"),
+    "an option that does not exist": (("compare", "gmm", "--sead", "1"), 2, "--sead"),
+    "a missing file": (("compare", "gmm", "--data", "missing.csv"), 3, "missing.csv"),
+    "a missing posterior": (("check", "a.nc", "--against", "b.nc"), 3, "no file a.nc"),
+    "an empty run folder": (("report", "."), 3, "comparison.csv"),
+    "separations that are words": (("study", "overlap", "--separations", "near"), 2, "want numbers"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_clear_sentence_and_its_exit_code(run, name):
+    arguments, code, words = BAD[name]
+    got, out, err = run(*arguments)
+    assert got == code
+    assert out == ""
+    assert words in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+BAD_DATA = {
+    "a missing cell": ("a,b\n1,2\n3,\n5,6\n7,8\n", "column 'b'"),
+    "an infinity": ("a,b\n1,2\n3,inf\n5,6\n7,8\n", "column 'b'"),
+    "no row": ("a,b\n", "no rows"),
+    "no numeric column": ("a\nx\ny\nz\nw\n", "numeric"),
+    "fewer rows than components": ("a,b\n1,2\n3,4\n", "too few rows (2); want at least 3"),
+    "nothing": ("", "empty"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+def test_bad_data_exit_3_and_say_what_is_wrong(run, name):
+    text, words = BAD_DATA[name]
+    Path("bad.csv").write_text(text)
+    code, _, err = run("compare", "gmm", "--data", "bad.csv")
+    assert code == 3
+    assert words in err
+    assert "bad.csv" in err
+
+
+@pytest.mark.parametrize("shape", [(50,), (5, 5, 5)])
+def test_arrays_of_another_dimension_exit_3(run, shape):
+    np.save("bad.npy", np.zeros(shape))
+    code, _, err = run("compare", "gmm", "--data", "bad.npy")
+    assert code == 3
+    assert "bad.npy" in err
+    assert f"shape {shape}" in err
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(run):
+    Path("taken").write_text("a file")
+    code, _, err = run("compare", "gmm", "--out", "taken")
+    assert code == 2
+    assert "cannot write to the folder taken" in err
+
+
+def test_constant_and_collinear_columns_warn_of_what_follows(run):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 1))
+    np.save("odd.npy", np.hstack([x, 2 * x, np.full((60, 1), 3.0)]))
+    code, out, err = run("compare", "gmm", "--data", "odd.npy", "--set", "components=1", *FEW)
+    assert code == 0
+    assert "constant" in err
+    assert "collinear" in err
+
+
+def test_an_interrupt_exits_130(run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vi_vs_mcmc.plugins.load", interrupted)
+    code, _, err = run("compare", "gmm")
+    assert code == 130
+    assert "interrupted" in err
