@@ -37,7 +37,11 @@ def test_what_two_files_cannot_tell_is_left_out():
     assert entry["verdicts"]["vi"]["elbo"] is None
     assert entry["data"] is None
     assert entry["seed"] is None
-    assert {c["name"] for c in entry["reference"]["checks"]} == {"R-hat, largest", "bulk ESS, smallest", "tail ESS, smallest"}
+    assert {c["name"] for c in entry["reference"]["checks"]} == {
+        "R-hat, largest",
+        "bulk ESS, smallest",
+        "tail ESS, smallest",
+    }
 
 
 def test_files_give_a_run_folder_and_page(tmp_path):
@@ -74,7 +78,11 @@ def _two_means(rng) -> Dataset:
 @pytest.mark.parametrize(
     ("vi", "mcmc", "words"),
     [
-        (tree(name="alpha"), DataTree.from_dict({"/posterior": Dataset({"beta": (("chain", "draw"), np.ones((2, 5)))})}), "no parameter in common"),
+        (
+            tree(name="alpha"),
+            DataTree.from_dict({"/posterior": Dataset({"beta": (("chain", "draw"), np.ones((2, 5)))})}),
+            "no parameter in common",
+        ),
         (tree(size=2), tree(size=3), r"theta has shape \(2,\) in vi and \(3,\) in mcmc"),
         (DataTree.from_dict({"/prior": Dataset()}), tree(), "want a group 'posterior'"),
         (tree(draws=1, chains=1), tree(), "one draw"),
@@ -89,7 +97,7 @@ def test_unfit_posteriors_are_refused_with_what_is_wanted(vi, mcmc, words):
 def test_a_missing_or_damaged_file_is_named(tmp_path):
     (tmp_path / "broken.nc").write_bytes(b"not netcdf")
     posterior.save(tree(), tmp_path / "good.nc")
-    with pytest.raises(vm.DataError, match="no file .*missing.nc"):
+    with pytest.raises(vm.DataError, match=r"no file .*missing\.nc"):
         vm.check(tmp_path / "missing.nc", tmp_path / "good.nc")
-    with pytest.raises(vm.DataError, match="broken.nc cannot be read"):
+    with pytest.raises(vm.DataError, match=r"broken\.nc cannot be read"):
         vm.check(tmp_path / "broken.nc", tmp_path / "good.nc")

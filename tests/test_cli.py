@@ -65,7 +65,7 @@ def test_a_csv_and_settings_reach_the_model(run):
 
 def test_check_and_report_work_on_the_files_of_a_run(run):
     run("compare", "gmm", *FEW, "--out", "here")
-    code, out, _ = run("check", "here/posteriors/cavi.nc", "--against", "here/posteriors/nuts.nc", "--out", "there")
+    code, _, _ = run("check", "here/posteriors/cavi.nc", "--against", "here/posteriors/nuts.nc", "--out", "there")
     assert code == 0
     assert Path("there/report.html").exists()
     before = Path("here/report.html").read_bytes()
@@ -98,11 +98,19 @@ BAD = {  # name: (arguments, exit code, words that must be said)
     "no component": (("compare", "gmm", "--set", "components=0"), 2, "components is 0; want a whole number, 1 or more"),
     "half a component": (("compare", "gmm", "--set", "components=2.5"), 2, "components is 2.5"),
     "a word for a number": (("compare", "gmm", "--set", "components=two"), 2, "components is 'two'"),
-    "too few degrees of freedom": (("compare", "gmm", "--set", "degrees_of_freedom=1"), 2, "degrees_of_freedom is 1; want more than 1"),
+    "too few degrees of freedom": (
+        ("compare", "gmm", "--set", "degrees_of_freedom=1"),
+        2,
+        "degrees_of_freedom is 1; want more than 1",
+    ),
     "no concentration": (("compare", "gmm", "--set", "concentration=0"), 2, "concentration is 0; want more than 0"),
     "an indefinite scale": (("compare", "gmm", "--set", "scale=[[1,2],[2,1]]"), 2, "not positive definite"),
     "a lopsided scale": (("compare", "gmm", "--set", "scale=[[1,0.5],[0,1]]"), 2, "not symmetric"),
-    "a scale of another shape": (("compare", "gmm", "--set", "scale=[[1]]"), 2, "scale has shape (1, 1); want (2, 2) or (3, 2, 2)"),
+    "a scale of another shape": (
+        ("compare", "gmm", "--set", "scale=[[1]]"),
+        2,
+        "scale has shape (1, 1); want (2, 2) or (3, 2, 2)",
+    ),
     "a ragged mean": (("compare", "gmm", "--set", "mean=[[1,2],[3]]"), 2, "want numbers"),
     "a negative tolerance": (("compare", "gmm", "--tolerance", "-1"), 2, "tolerance"),
     "no chain": (("compare", "gmm", "--chains", "0"), 2, "chains is 0"),
@@ -165,7 +173,7 @@ def test_constant_and_collinear_columns_warn_of_what_follows(run):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((60, 1))
     np.save("odd.npy", np.hstack([x, 2 * x, np.full((60, 1), 3.0)]))
-    code, out, err = run("compare", "gmm", "--data", "odd.npy", "--set", "components=1", *FEW)
+    code, _, err = run("compare", "gmm", "--data", "odd.npy", "--set", "components=1", *FEW)
     assert code == 0
     assert "constant" in err
     assert "collinear" in err

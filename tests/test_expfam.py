@@ -32,13 +32,17 @@ def familiar(dimension: int, components: int = 3, seed: int = 0) -> NormalWishar
     )
 
 
+def draw(key, eta):
+    return expfam.dirichlet_normal_wishart_draw(key, jnp.asarray(ALPHA) - 1, eta)
+
+
 @pytest.fixture(scope="module", params=[1, 2, 3], ids=lambda d: f"D={d}")
 def drawn(request):
     """(eta, draws of it by site)."""
     with jax.enable_x64(True):
         eta = expfam.normal_wishart_natural(familiar(request.param))
-        draws = jax.jit(jax.vmap(lambda k: expfam.normal_wishart_draw(k, eta)))(jax.random.split(jax.random.key(20), DRAWS))
-        return eta, dict(zip(("means", "precisions", "covariances"), map(np.asarray, draws), strict=True))
+        draws = jax.jit(jax.vmap(lambda k: draw(k, eta)))(jax.random.split(jax.random.key(20), DRAWS))
+        return eta, {site: np.asarray(value) for site, value in draws.items()}
 
 
 def within_4_standard_errors(values: np.ndarray, truth: np.ndarray) -> None:
@@ -83,20 +87,26 @@ def test_the_expected_log_determinant_of_one_dimension_is_that_of_a_gamma():
     assert_allclose(expfam.wishart_expected_log_det(p.scale_inverse, p.degrees_of_freedom), by_quadrature, rtol=1e-7)
 
 
-def test_the_gradient_of_the_dirichlet_normaliser_is_the_mean_log_weight_over_draws_and_by_hand(key):
-    alpha = jnp.asarray(ALPHA)
-    found = jax.grad(expfam.dirichlet_log_normaliser)(alpha - 1)
-    assert_allclose(found, expfam.dirichlet_expected_log(alpha), rtol=1e-12, atol=1e-12)
-    within_4_standard_errors(np.log(np.asarray(jax.random.dirichlet(key, alpha, (DRAWS,)))), np.asarray(found))
+def test_the_gradient_of_the_dirichlet_normaliser_is_the_mean_log_weight_over_draws_and_by_hand(drawn):
+    found = jax.grad(expfam.dirichlet_log_normaliser)(jnp.asarray(ALPHA) - 1)
+    assert_allclose(found, expfam.dirichlet_expected_log(jnp.asarray(ALPHA)), rtol=1e-12, atol=1e-12)
+    within_4_standard_errors(np.log(drawn[1]["weights"]), np.asarray(found))
 
 
-def test_mean_and_variance_of_weights_are_those_of_draws_and_of_scipy(key):
+def test_mean_and_variance_of_weights_are_those_of_draws_and_of_scipy(drawn):
     mean, variance = map(np.asarray, expfam.dirichlet_moments(jnp.asarray(ALPHA) - 1))
-    weights = np.asarray(jax.random.dirichlet(key, jnp.asarray(ALPHA), (DRAWS,)))
-    within_4_standard_errors(weights, mean)
-    variance_within_4_standard_errors(weights, mean, variance)
+    within_4_standard_errors(drawn[1]["weights"], mean)
+    variance_within_4_standard_errors(drawn[1]["weights"], mean, variance)
     assert_allclose(mean, stats.dirichlet(ALPHA).mean(), rtol=1e-13)
     assert_allclose(variance, stats.dirichlet(ALPHA).var(), rtol=1e-13)
+
+
+def test_weights_and_components_are_drawn_independently(drawn):
+    # they share one call of a gamma sampler; a correlation's standard error is 1 / sqrt(draws) = .003
+    weights = np.log(drawn[1]["weights"])
+    log_det = np.linalg.slogdet(drawn[1]["precisions"])[1]
+    correlation = np.corrcoef(weights.T, log_det.T)[: len(ALPHA), len(ALPHA) :]
+    assert np.abs(correlation).max() < 4 / np.sqrt(DRAWS)
 
 
 @pytest.mark.parametrize("site", ["means", "precisions", "covariances"])
@@ -132,9 +142,9 @@ def test_a_moment_that_does_not_exist_is_not_finite():
         assert (finite(values) == np.array(exists)[:, None]).all()
 
 
-def test_covariances_drawn_are_the_inverses_of_the_precisions_drawn(key):
-    _, precisions, covariances = expfam.normal_wishart_draw(key, expfam.normal_wishart_natural(familiar(3)))
-    assert_allclose(precisions @ covariances, np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-12)
+def test_covariances_drawn_are_the_inverses_of_the_precisions_drawn(drawn):
+    product = drawn[1]["precisions"] @ drawn[1]["covariances"]
+    assert_allclose(product, np.broadcast_to(np.eye(product.shape[-1]), product.shape), atol=1e-10)
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
@@ -149,13 +159,14 @@ def test_natural_and_familiar_parameters_are_inverse(dimension):
             assert_allclose(found, given, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 3])
-def test_the_density_is_scipys_wishart_times_normal(key, dimension):
-    p = familiar(dimension)
-    eta = expfam.normal_wishart_natural(p)
-    means, precisions, _ = expfam.normal_wishart_draw(key, eta)
+def test_the_density_is_scipys_wishart_times_normal(drawn):
+    eta, theta = drawn
+    p = expfam.normal_wishart_parameters(eta)
+    means, precisions = theta["means"][0], theta["precisions"][0]
     t = expfam.normal_wishart_sufficient(means, precisions)
-    found = sum(float(jnp.vdot(a, b)) for a, b in zip(eta, t, strict=True)) - float(expfam.normal_wishart_log_normaliser(eta))
+    found = sum(float(jnp.vdot(a, b)) for a, b in zip(eta, t, strict=True)) - float(
+        expfam.normal_wishart_log_normaliser(eta)
+    )
     expected = 0.0
     for k in range(len(means)):
         scale = np.linalg.inv(p.scale_inverse[k])

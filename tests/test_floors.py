@@ -6,7 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {
-    **dict.fromkeys(("errors", "names", "precision", "expfam", "conjugate", "engine", "data", "problem", "posterior"), 0),
+    **dict.fromkeys(
+        ("errors", "names", "precision", "expfam", "conjugate", "engine", "data", "problem", "posterior"), 0
+    ),
     "methods": 1,
     **dict.fromkeys(("metrics", "figures", "labels", "verdict", "plugins", "against", "story", "cautions"), 2),
     **dict.fromkeys(("report", "record"), 3),
@@ -19,7 +21,12 @@ def imported(path: Path) -> set[str]:
     """Modules of this package that a file imports, anywhere in it, by their first name below the package."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0 and node.module.startswith("vi_vs_mcmc"):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.level == 0
+            and node.module.startswith("vi_vs_mcmc")
+        ):
             parts = node.module.split(".")
             found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
         if isinstance(node, ast.Import):
@@ -46,7 +53,9 @@ def test_models_import_floor_0_only_and_nothing_imports_models():
 def test_every_folder_of_code_is_listed_as_a_package():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "vi_vs_mcmc").rglob("__init__.py")}
-    folders |= {".".join(("vi_vs_mcmc", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / "models").rglob("__init__.py")}
+    folders |= {
+        ".".join(("vi_vs_mcmc", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / "models").rglob("__init__.py")
+    }
     assert set(settings["packages"]) == folders
     assert not (ROOT / "vi_vs_mcmc" / "models").exists()
 

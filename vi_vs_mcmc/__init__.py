@@ -33,7 +33,7 @@ _HOMES = {
     "study": "study",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] - one list of names, not two
 
 
 def __getattr__(name: str) -> Any:

@@ -93,9 +93,10 @@ def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[
     owned = None if problem is None else occupancy(problem, tree)
     if problem is not None and owned is not None:
         dim = problem.exchangeable or "component"
+        sites = tree["posterior"].to_dataset()
         for name in truth.parameters:
             site = name.split("[")[0]
-            dims = tree["posterior"][site].dims[2:]
+            dims = sites[site].dims[2:]
             if dim not in dims:
                 continue
             k = int(name[len(site) + 1 : -1].split(", ")[dims.index(dim)])

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from xarray import DataTree
+from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import labels, posterior, record
 from vi_vs_mcmc.against import Measured, look
@@ -86,24 +86,28 @@ def _common(vi: DataTree, mcmc: DataTree, names: tuple[str, str]) -> tuple[str, 
     Raises:
         DataError: there is none, or one has two shapes.
     """
-    a, b = (tree["posterior"].to_dataset() if "posterior" in tree.children else None for tree in (vi, mcmc))
-    for found, name in ((a, names[0]), (b, names[1])):
-        if found is None or not {"chain", "draw"} <= set(found.dims):
-            raise DataError(f"{name}: want a group 'posterior' with dims chain and draw")
-        if found.sizes["chain"] * found.sizes["draw"] < 2:
-            raise DataError(f"{name} has one draw; want several")
-    assert a is not None and b is not None  # noqa: S101 - refused above
+    a, b = (_draws(tree, name) for tree, name in zip((vi, mcmc), names, strict=True))
     numeric = lambda data, n: np.issubdtype(data[n].dtype, np.number) or data[n].dtype == bool
     sites = tuple(str(n) for n in b.data_vars if n in a.data_vars and numeric(a, n) and numeric(b, n))
     if not sites:
         raise DataError(
-            f"no parameter in common: {names[0]} has {', '.join(map(str, a.data_vars))}; {names[1]} has {', '.join(map(str, b.data_vars))}"
+            f"no parameter in common: {names[0]} has {', '.join(map(str, a.data_vars))}; "
+            f"{names[1]} has {', '.join(map(str, b.data_vars))}"
         )
     for site in sites:
         own = [tuple(s for d, s in data[site].sizes.items() if d not in posterior.SAMPLE) for data in (a, b)]
         if own[0] != own[1]:
             raise DataError(f"{site} has shape {own[0]} in {names[0]} and {own[1]} in {names[1]}; want the same")
     return sites
+
+
+def _draws(tree: DataTree, name: str) -> Dataset:
+    found = tree["posterior"].to_dataset() if "posterior" in tree.children else None
+    if found is None or not {"chain", "draw"} <= set(found.dims):
+        raise DataError(f"{name}: want a group 'posterior' with dims chain and draw")
+    if found.sizes["chain"] * found.sizes["draw"] < 2:
+        raise DataError(f"{name} has one draw; want several")
+    return found
 
 
 def _only(tree: DataTree, sites: tuple[str, ...]) -> DataTree:

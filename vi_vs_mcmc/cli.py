@@ -148,7 +148,7 @@ def study(
     if as_json:
         typer.echo(ratios.reset_index().to_json(orient="records"))
     else:
-        typer.echo(ratios.to_string(float_format="{:.3f}".format))
+        typer.echo(ratios.to_string(float_format="%.3f"))
         typer.echo(f"\n{folder / 'study.csv'}\n{folder / 'study.html'}")
 
 
@@ -202,8 +202,9 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", INTERRUPTED)
     except Exception as error:
-        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error from the parser
-            _fail(error.format_message(), 2)
+        message = getattr(error, "format_message", None)
+        if callable(message) and hasattr(error, "exit_code"):  # a usage error from the parser
+            _fail(str(message()), 2)
         raise
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -41,8 +41,15 @@ class Coordinates(Protocol):
 class Conjugate(Protocol):
     """The closed-form structure of one model bound to its data. A pytree: arrays are leaves, sizes are static."""
 
-    rows: Rows
-    prior: Natural  # eta0; zeros for a factor whose prior lives in `linked`
+    @property
+    def rows(self) -> Rows:
+        """The data, as `local` takes them."""
+        ...
+
+    @property
+    def prior(self) -> Natural:
+        """eta0; zeros for a factor whose prior lives in `linked`."""
+        ...
 
     @property
     def blocks(self) -> tuple[tuple[str, ...], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import jax
 import numpy as np
-from scipy.special import multigammaln
+from scipy.special import multigammaln  # pyright: ignore[reportAttributeAccessIssue] - it is there at run time
 
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.plugins import load, models

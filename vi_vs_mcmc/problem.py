@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 from jax import Array
+from jax.core import Tracer
 from numpyro.distributions import biject_to
 from numpyro.infer.initialization import init_to_feasible
 from numpyro.infer.util import constrain_fn, potential_energy
@@ -95,7 +96,7 @@ class Problem:
                 found.update(numpyro.handlers.trace(feasible).get_trace(*self.args, **self.kwargs))
 
         jax.eval_shape(run)  # shapes without arithmetic, hence without compiling it
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(_supports(found))):
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_supports(found))):
             run()  # a support that is computed, such as an interval whose end is an argument
         trace = found
         for name, site in trace.items():
@@ -198,7 +199,7 @@ class Call:
     def log_density(self, arrays: Sequence[Array], unconstrained: Mapping[str, Array]) -> Array:
         """log p(x, theta) with respect to the unconstrained coordinates, ()."""
         args, kwargs = self.arguments(arrays)
-        return -potential_energy(self.program, args, kwargs, unconstrained)
+        return jnp.asarray(-potential_energy(self.program, args, kwargs, unconstrained))
 
     def constrain(self, arrays: Sequence[Array], unconstrained: Mapping[str, Array]) -> dict[str, Array]:
         """Latent and deterministic sites on their constrained scale."""

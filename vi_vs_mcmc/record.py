@@ -93,7 +93,7 @@ def comparison(
     if problem is not None:
         trees = {name: _for_record(problem, tree, seed, embed_data=embed_data) for name, tree in trees.items()}
     verdicts = {name: entry | _fit_facts(trees[name]) for name, entry in found.verdicts.items()}
-    judged = int(found.table.groupby("method")["judged"].sum().iloc[0])
+    judged = int(found.table.loc[found.table["judged"], "parameter"].nunique())
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
         "kind": kind,
@@ -202,7 +202,7 @@ def _fit_facts(tree: DataTree) -> dict[str, Any]:
     for name in ("elbo", "elbo_marginal", "elbo_marginal_se", "wall_seconds", "passes", "work"):
         facts[name] = attrs.get(name)
     if "restarts" in attrs:
-        trace = tree["variational"]["elbo_restarts"].values
+        trace = tree["variational"].to_dataset()["elbo_restarts"].values
         sweeps = np.isfinite(trace).sum(1)
         facts["restarts"] = {
             "number": int(attrs["restarts"]),
@@ -242,6 +242,7 @@ def _truth(problem: Problem | None, found: Found) -> dict[str, Any] | None:
     dim = problem.exchangeable
     if dim is None:
         return dict(problem.truth)
-    means = {site: found.tree["posterior"][site].mean(posterior.SAMPLE).values for site in problem.truth}
+    sites = found.tree["posterior"].to_dataset()
+    means = {site: sites[site].mean(posterior.SAMPLE).values for site in problem.truth}
     order = labels.match({s: np.asarray(v) for s, v in problem.truth.items()}, means)
     return {site: np.asarray(value)[order] for site, value in problem.truth.items()}

@@ -87,7 +87,7 @@ def study(
         cell = found.table.assign(separation=float(separation), replicate=replicate)
         cell = cell.assign(verdict=[verdicts[m] for m in cell["method"]])
         front = ["separation", "replicate", "verdict"]
-        cell = cell[front + [c for c in cell.columns if c not in front]]
+        cell = cell.loc[:, front + [c for c in cell.columns if c not in front]]
         table = cell if table.empty else pd.concat([table, cell], ignore_index=True)
         _replace(folder / "study.csv", table.to_csv(index=False))
     if progress is not None:
@@ -124,7 +124,7 @@ def _draw(table: pd.DataFrame, folder: Path) -> None:
     from vi_vs_mcmc.figures.overlap import overlap
 
     figure = overlap(table)
-    _replace(folder / "figure.json", figure.to_json())
+    _replace(folder / "figure.json", str(figure.to_json()))
     options = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
     _replace(folder / "study.html", figure.to_html(include_plotlyjs=True, config=options, div_id="overlap"))
 

@@ -37,6 +37,7 @@ def command(seed: int | None) -> str:
 
 
 def warn(messages: tuple[str, ...]) -> None:
+    """Each message as a line on stderr."""
     for message in messages:
         typer.echo(f"warning: {message}", err=True)
 

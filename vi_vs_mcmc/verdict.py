@@ -46,10 +46,10 @@ class Tolerance:
         biased = (left > self.mean) | (right < -self.mean)
         inside = (low >= 1 - self.sd) & (high <= 1 + self.sd) & (left >= -self.mean) & (right <= self.mean)
         return {
-            OVER: rows[over],
-            UNDER: rows[under],
-            BIASED: rows[biased],
-            "open": rows[~(over | under | biased | inside)],
+            OVER: rows.loc[over],
+            UNDER: rows.loc[under],
+            BIASED: rows.loc[biased],
+            "open": rows.loc[~(over | under | biased | inside)],
         }
 
 
@@ -81,7 +81,7 @@ def judge(
     Returns:
         The entry of `summary.json`: `verdict` (a list), `sentence`, and the numbers in it.
     """
-    judged = rows[rows["judged"]]
+    judged = rows.loc[rows["judged"]]
     found = tolerance.decide(judged)
     words = _words(found, health, status, point=point, empty=judged.empty)
     return {
@@ -144,15 +144,15 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
 def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     if judged.empty:
         return {"worst_parameter": None, "sd_ratio_median": None, "coverage90_median": None, "judged": 0}
-    coverage = judged["coverage90"]
+    coverage = judged.loc[:, "coverage90"]
     worst = _lowest(judged) if len(found[OVER]) or not len(found[UNDER]) else judged.loc[judged["sd_ratio"].idxmax()]
     off = _most_biased(judged)
     return {
         "worst_parameter": worst.parameter,
-        "sd_ratio_median": float(judged["sd_ratio"].median()),
-        "coverage90_median": float(coverage.median()),
-        "coverage90_median_low": float(judged["coverage90_low"].median()),
-        "coverage90_median_high": float(judged["coverage90_high"].median()),
+        "sd_ratio_median": _median(judged, "sd_ratio"),
+        "coverage90_median": _median(judged, "coverage90"),
+        "coverage90_median_low": _median(judged, "coverage90_low"),
+        "coverage90_median_high": _median(judged, "coverage90_high"),
         "coverage90_lowest": float(coverage.min()),
         "coverage90_highest": float(coverage.max()),
         "overconfident_count": len(found[OVER]),
@@ -164,9 +164,13 @@ def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[st
     }
 
 
+def _median(rows: pd.DataFrame, column: str) -> float:
+    return float(rows.loc[:, column].median())
+
+
 def _held(judged: pd.DataFrame) -> str:
-    low, high = judged["coverage90_low"].median(), judged["coverage90_high"].median()
-    return f"{percent(judged['coverage90'].median())} {between(100 * low, 100 * high, 0)}"
+    low, high = _median(judged, "coverage90_low"), _median(judged, "coverage90_high")
+    return f"{percent(_median(judged, 'coverage90'))} {between(100 * low, 100 * high, 0)}"
 
 
 def _ratio(row) -> str:
@@ -178,7 +182,7 @@ def _lowest(rows: pd.DataFrame):
 
 
 def _furthest(rows: pd.DataFrame):
-    return rows.loc[np.log(rows["sd_ratio"]).abs().idxmax()]
+    return rows.loc[rows["sd_ratio"].map(np.log).abs().idxmax()]
 
 
 def _most_biased(rows: pd.DataFrame):
@@ -187,13 +191,14 @@ def _most_biased(rows: pd.DataFrame):
 
 def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
     """Which scalar is undecided, and about how many draws would decide: an interval shrinks as their square root."""
-    margin = np.minimum((rows["sd_ratio"] - (1 - tolerance.sd)).abs(), (rows["sd_ratio"] - (1 + tolerance.sd)).abs())
-    half = 0.5 * (rows["sd_ratio_highest"] - rows["sd_ratio_lowest"])
-    mean_margin = (rows["bias"].abs() - tolerance.mean).abs()
-    mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"])
+    ratio, bias = rows["sd_ratio"].to_numpy(), rows["bias"].to_numpy()
+    margin = np.minimum(np.abs(ratio - (1 - tolerance.sd)), np.abs(ratio - (1 + tolerance.sd)))
+    half = 0.5 * (rows["sd_ratio_highest"] - rows["sd_ratio_lowest"]).to_numpy()
+    mean_margin = np.abs(np.abs(bias) - tolerance.mean)
+    mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"]).to_numpy()
     needed = np.maximum(half / np.maximum(margin, 1e-12), mean_half / np.maximum(mean_margin, 1e-12)) ** 2
-    row = rows.loc[needed.idxmax()]
-    total = draws * float(needed.max())
+    at = int(np.nanargmax(needed))
+    row, total = rows.iloc[at], draws * float(needed[at])
     far = total > HOPELESS
     more = (
         "it lies too near the limit for any number of draws to decide"

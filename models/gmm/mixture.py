@@ -9,6 +9,8 @@ so all rows and components are one product f(X) C'. Equal to NumPyro's `MixtureS
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,12 +39,12 @@ def coefficients(log_weights: Array, components: NormalWishart) -> Array:
 class GaussianMixture(dist.Distribution):
     """x ~ sum_k w_k N(mu_k, Lambda_k^-1), for weights (K,), means (K, D), precisions (K, D, D); event (D,)."""
 
-    arg_constraints = {
+    arg_constraints: ClassVar[dict[str, Any]] = {
         "weights": constraints.simplex,
         "means": constraints.real_matrix,
         "precisions": constraints.independent(constraints.positive_definite, 1),
     }
-    support = constraints.real_vector
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType] - so do NumPyro's own
     pytree_data_fields = ("weights", "means", "precisions")
 
     def __init__(self, weights: Array, means: Array, precisions: Array, *, validate_args: bool | None = None):

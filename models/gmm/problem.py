@@ -117,7 +117,8 @@ def _cautions(degrees_of_freedom: float, dimension: int) -> tuple[tuple[str, str
     return (
         (
             "An empty component\u2019s mean has no finite sd.",
-            f"The prior has {degrees_of_freedom:g} degrees of freedom in {dimension} dimensions; components that own rows are not affected.",
+            f"The prior has {degrees_of_freedom:g} degrees of freedom in {dimension} dimensions; "
+            "components that own rows are not affected.",
             f"--set degrees_of_freedom={dimension + 4}",
         ),
     )

@@ -20,7 +20,9 @@ def mixture(
     *,
     allocations: bool = False,
 ) -> None:
-    """weights ~ Dirichlet(concentration); precisions_k ~ Wishart(scale_k, degrees_of_freedom_k);
+    """The mixture's joint density of weights, means, precisions and rows.
+
+    weights ~ Dirichlet(concentration); precisions_k ~ Wishart(scale_k, degrees_of_freedom_k);
     means_k | precisions_k ~ N(mean_k, (mean_precision_k precisions_k)^-1); z_n ~ weights; x_n ~ N(means, precisions^-1)[z_n].
 
     Args:
@@ -42,8 +44,8 @@ def mixture(
     numpyro.deterministic("covariances", jnp.linalg.inv(precisions))
     with numpyro.plate("observation", len(x)):
         if allocations:
-            z = numpyro.sample("z", dist.Categorical(weights))
-            point = dist.MultivariateNormal(means[z], precision_matrix=precisions[z])
+            z = numpyro.sample("z", dist.CategoricalProbs(weights))
+            point = dist.MultivariateNormal(jnp.asarray(means)[z], precision_matrix=jnp.asarray(precisions)[z])
             numpyro.sample("x", point, obs=x)
         else:
             numpyro.sample("x", GaussianMixture(weights, means, precisions), obs=x)

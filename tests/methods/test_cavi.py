@@ -6,7 +6,6 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-import vi_vs_mcmc as vm
 from numpy.testing import assert_allclose
 from numpyro.infer import Trace_ELBO
 from scipy import stats
@@ -14,9 +13,10 @@ from scipy.special import digamma, logsumexp, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
+import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine
 
-CHAINS, DRAWS = 4, 5000
+CHAINS, DRAWS = 4, 2500
 PARTICLES = 4000
 
 
@@ -43,7 +43,11 @@ def responsibilities(q: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     offset = x[:, None] - q["mean"]
     nu = q["degrees_of_freedom"]
     square = dimension / q["mean_precision"] + nu * np.einsum("nki,kij,nkj->nk", offset, q["scale"], offset)
-    log_det = digamma((nu[:, None] - np.arange(dimension)) / 2).sum(1) + dimension * np.log(2) + np.linalg.slogdet(q["scale"])[1]
+    log_det = (
+        digamma((nu[:, None] - np.arange(dimension)) / 2).sum(1)
+        + dimension * np.log(2)
+        + np.linalg.slogdet(q["scale"])[1]
+    )
     return softmax(digamma(q["concentration"]) + 0.5 * (log_det - square), axis=1)
 
 
@@ -131,7 +135,9 @@ def test_with_one_component_the_elbo_is_the_log_evidence(dimension):
 def test_with_one_component_the_elbo_of_the_lecture_data_is_the_log_evidence(lecture):
     problem = vm.load("gmm")(components=1)
     elbo = vm.CAVI(restarts=1).optima(problem.conjugate, jax.random.key(0)).ascent.elbo
-    assert_allclose(elbo, log_evidence(lecture.table.values, lecture.table.values.mean(0), 1.0, 0.1 * np.eye(2), 2.0), atol=1e-8)
+    assert_allclose(
+        elbo, log_evidence(lecture.table.values, lecture.table.values.mean(0), 1.0, 0.1 * np.eye(2), 2.0), atol=1e-8
+    )
 
 
 def test_three_of_six_components_switch_off_on_the_lecture_data():
@@ -216,7 +222,10 @@ def test_an_elbo_gain_of_a_nanonat_stops_farther_from_the_fixed_point_than_the_f
 def test_the_log_likelihood_of_the_last_sweep_is_scipys_at_the_expected_parameters(lecture, fitted, q):
     weights = q["concentration"] / q["concentration"].sum()
     covariances = np.linalg.inv(q["degrees_of_freedom"][:, None, None] * q["scale"])
-    rows = [np.log(w) + stats.multivariate_normal(m, c).logpdf(lecture.table.values) for w, m, c in zip(weights, q["mean"], covariances, strict=True)]
+    rows = [
+        np.log(w) + stats.multivariate_normal(m, c).logpdf(lecture.table.values)
+        for w, m, c in zip(weights, q["mean"], covariances, strict=True)
+    ]
     found = fitted["variational"]["log_likelihood"].values
     assert found.shape == fitted["variational"]["elbo"].shape
     assert_allclose(found[-1], logsumexp(rows, axis=0).sum(), atol=1e-6)
@@ -244,12 +253,18 @@ def test_log_p_and_log_q_of_draws_are_those_of_scipy_up_to_the_change_of_coordin
     prior = lecture.kwargs
     log_p = stats.dirichlet(prior["concentration"]).logpdf(first["weights"])
     for k in range(3):
-        normal = lambda m, beta, k=k: stats.multivariate_normal(m[k], np.linalg.inv(beta[k] * first["precisions"][k])).logpdf(first["means"][k])
+        normal = lambda m, beta, k=k: stats.multivariate_normal(
+            m[k], np.linalg.inv(beta[k] * first["precisions"][k])
+        ).logpdf(first["means"][k])
         log_q += stats.wishart(q["degrees_of_freedom"][k], q["scale"][k]).logpdf(first["precisions"][k])
         log_q += normal(q["mean"], q["mean_precision"])
         log_p += stats.wishart(prior["degrees_of_freedom"][k], prior["scale"][k]).logpdf(first["precisions"][k])
         log_p += normal(prior["mean"], prior["mean_precision"])
-    rows = [np.log(first["weights"][k]) + stats.multivariate_normal(first["means"][k], first["covariances"][k]).logpdf(lecture.table.values) for k in range(3)]
+    rows = [
+        np.log(first["weights"][k])
+        + stats.multivariate_normal(first["means"][k], first["covariances"][k]).logpdf(lecture.table.values)
+        for k in range(3)
+    ]
     log_p += logsumexp(rows, axis=0).sum()
     stats_group = fitted["sample_stats"]
     found = stats_group["log_p"].values[0, 0] - stats_group["log_q"].values[0, 0]  # the coordinates cancel

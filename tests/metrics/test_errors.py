@@ -36,7 +36,13 @@ def skewed(normal: np.ndarray) -> np.ndarray:
 
 
 LAWS = {  # name -> (transform of a standard normal, method's law in the same terms, true ratio, bias, coverage)
-    "normal": (lambda u: u, lambda u: 0.8 * u + 0.3, 0.8, 0.3, np.diff(stats.norm.cdf(0.3 + 0.8 * 1.6448536 * np.array([-1, 1])))[0]),
+    "normal": (
+        lambda u: u,
+        lambda u: 0.8 * u + 0.3,
+        0.8,
+        0.3,
+        np.diff(stats.norm.cdf(0.3 + 0.8 * 1.6448536 * np.array([-1, 1])))[0],
+    ),
     "gamma": (
         skewed,
         lambda u: 2.0 + 1.5 * u,

@@ -8,12 +8,12 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-import vi_vs_mcmc as vm
 from numpy.testing import assert_allclose
 from numpyro.infer.util import log_density
 from scipy import stats
 from scipy.special import logsumexp
 
+import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine
 from vi_vs_mcmc.problem import unconstrain
 
@@ -31,7 +31,9 @@ def textbook(x, concentration, mean, mean_precision, scale, degrees_of_freedom):
     weights = numpyro.sample("weights", dist.Dirichlet(concentration))
     with numpyro.plate("component", len(concentration)):
         precisions = numpyro.sample("precisions", dist.Wishart(degrees_of_freedom, scale_matrix=scale))
-        means = numpyro.sample("means", dist.MultivariateNormal(mean, precision_matrix=mean_precision[:, None, None] * precisions))
+        means = numpyro.sample(
+            "means", dist.MultivariateNormal(mean, precision_matrix=mean_precision[:, None, None] * precisions)
+        )
     with numpyro.plate("observation", len(x)):
         law = dist.MultivariateNormal(means, precision_matrix=precisions)
         numpyro.sample("x", dist.MixtureSameFamily(dist.Categorical(weights), law), obs=x)
@@ -59,11 +61,16 @@ def plausible(problem: vm.Problem, number: int = DRAWS) -> dict:
     prior, x = problem.kwargs, problem.args[0]
     components, dimension = prior["mean"].shape
     scale = np.linalg.inv(np.cov(x.T).reshape(dimension, dimension)) / 20
-    precisions = stats.wishart(20, scale).rvs((number, components), random_state=rng).reshape(number, components, dimension, dimension)
+    precisions = (
+        stats.wishart(20, scale)
+        .rvs((number, components), random_state=rng)
+        .reshape(number, components, dimension, dimension)
+    )
     return {
         "weights": rng.dirichlet(np.full(components, 3.0), number),
         "precisions": precisions,
-        "means": x[rng.integers(len(x), size=(number, components))] + 0.3 * x.std(0) * rng.normal(size=(number, components, dimension)),
+        "means": x[rng.integers(len(x), size=(number, components))]
+        + 0.3 * x.std(0) * rng.normal(size=(number, components, dimension)),
         "covariances": np.linalg.inv(precisions),
     }
 
@@ -79,7 +86,9 @@ def test_the_joint_density_is_that_of_the_textbook_program_and_of_the_closed_for
     x = jnp.asarray(problem.args[0])
 
     def each(theta):
-        own, textbooks = (log_density(p, (x,), dict(problem.kwargs), latent(problem, theta))[0] for p in (problem.program, textbook))
+        own, textbooks = (
+            log_density(p, (x,), dict(problem.kwargs), latent(problem, theta))[0] for p in (problem.program, textbook)
+        )
         return own, textbooks, engine.log_p(problem.conjugate, theta)
 
     own, textbooks, closed = jax.jit(jax.vmap(each))(theta)
@@ -92,7 +101,9 @@ def test_the_joint_density_is_the_sum_over_all_allocations_of_the_program_that_k
     problem = uneven(2, components, rows=5)
     theta = {site: jnp.asarray(value[0]) for site, value in latent(problem, plausible(problem)).items()}
     everything = jnp.array(list(itertools.product(range(components), repeat=5)))
-    joint = lambda z: log_density(problem.program, problem.args, {**problem.kwargs, "allocations": True}, {**theta, "z": z})[0]
+    joint = lambda z: log_density(
+        problem.program, problem.args, {**problem.kwargs, "allocations": True}, {**theta, "z": z}
+    )[0]
     summed = logsumexp(np.asarray(jax.jit(jax.vmap(joint))(everything)))
     marginal = jax.jit(lambda theta: log_density(problem.program, problem.args, dict(problem.kwargs), theta)[0])(theta)
     assert len(everything) == components**5
@@ -107,9 +118,12 @@ def test_the_joint_density_is_scipys():
     for k in range(2):
         precision = theta["precisions"][k]
         expected += stats.wishart(prior["degrees_of_freedom"][k], prior["scale"][k]).logpdf(precision)
-        expected += stats.multivariate_normal(prior["mean"][k], np.linalg.inv(prior["mean_precision"][k] * precision)).logpdf(theta["means"][k])
+        expected += stats.multivariate_normal(
+            prior["mean"][k], np.linalg.inv(prior["mean_precision"][k] * precision)
+        ).logpdf(theta["means"][k])
     rows = [
-        np.log(theta["weights"][k]) + stats.multivariate_normal(theta["means"][k], theta["covariances"][k]).logpdf(problem.args[0])
+        np.log(theta["weights"][k])
+        + stats.multivariate_normal(theta["means"][k], theta["covariances"][k]).logpdf(problem.args[0])
         for k in range(2)
     ]
     expected += logsumexp(rows, axis=0).sum()

@@ -21,11 +21,17 @@ def components(dimension: int, count: int = 3) -> tuple[jnp.ndarray, jnp.ndarray
     rng = np.random.default_rng(dimension)
     root = rng.normal(size=(count, dimension, dimension))
     precisions = root @ root.swapaxes(1, 2) + 0.2 * np.eye(dimension)
-    return jnp.asarray(rng.dirichlet(np.ones(count))), jnp.asarray(rng.normal(scale=3, size=(count, dimension))), jnp.asarray(precisions)
+    return (
+        jnp.asarray(rng.dirichlet(np.ones(count))),
+        jnp.asarray(rng.normal(scale=3, size=(count, dimension))),
+        jnp.asarray(precisions),
+    )
 
 
 def numpyros(weights, means, precisions) -> dist.Distribution:
-    return dist.MixtureSameFamily(dist.Categorical(weights), dist.MultivariateNormal(means, precision_matrix=precisions))
+    return dist.MixtureSameFamily(
+        dist.Categorical(weights), dist.MultivariateNormal(means, precision_matrix=precisions)
+    )
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])

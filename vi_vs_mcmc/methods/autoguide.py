@@ -7,6 +7,7 @@ need of that is dropped. Two starts run side by side, on the leading axis of `st
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -94,8 +95,8 @@ def sample(call, guide, particles, arrays, start, raw, key, number):
     return made.sample_posterior(key, svi.constrain_fn(raw), *args, sample_shape=(number,), **kwargs)
 
 
-def _machine(call: Call, guide: str, particles: int, arrays, start, step_size):
-    """(SVI, guide, args, kwargs, first state) for one start."""
+def _machine(call: Call, guide: str, particles: int, arrays, start, step_size) -> tuple[Any, Any, tuple, dict, Any]:
+    """(SVI, guide, args, kwargs, first state) for one start; untyped, since `init` fills the first two in."""
     args, kwargs = call.arguments(arrays)
     values = call.constrain(arrays, start)
     made = getattr(autoguide, guide)(call.program, init_loc_fn=init_to_value(values=values))
@@ -108,4 +109,4 @@ def _latent(svi, guide, args, kwargs, raw, key) -> tuple[dict[str, Array], Array
     """One draw of the guide at raw parameters, constrained, and log q with respect to the constrained coordinates."""
     log_q, trace = log_density(handlers.seed(guide, key), args, kwargs, svi.constrain_fn(raw))
     names = [n for n, s in guide.prototype_trace.items() if s["type"] == "sample" and not s["is_observed"]]
-    return {name: trace[name]["value"] for name in names}, log_q
+    return {name: trace[name]["value"] for name in names}, jnp.asarray(log_q)

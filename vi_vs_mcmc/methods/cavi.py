@@ -165,7 +165,7 @@ def _batch(model: Conjugate, eta: Natural, key: Array, supports: dict):
 
 def _variational(problem: Problem, model: Conjugate, eta: Natural, optima: Optima) -> Dataset:
     moments, ascent = model.moments(eta), optima.ascent
-    out = posterior.dataset(problem, {s: v[0] for s, v in moments.items()}, (), "mean_")
+    out = posterior.dataset(problem, {s: np.asarray(v[0]) for s, v in moments.items()}, (), "mean_")
     out = out.merge(posterior.dataset(problem, {s: np.sqrt(v[1]) for s, v in moments.items()}, (), "sd_"))
     for name, value in model.parameters(eta).items():
         out[f"q_{name}"] = ([f"q_{name}_dim_{i}" for i in range(np.ndim(value))], np.asarray(value))

@@ -34,7 +34,7 @@ from vi_vs_mcmc.problem import Problem
 STARTS = 2
 LONGEST = 64  # blocks of a window: the iterates of a rough posterior forget slowly
 LOWERINGS = 3
-FACTOR = 0.6  # by which the step size is lowered
+FACTOR = 0.7  # by which the step size is lowered
 PROBES = 256  # base draws that locations and log-scales are read from
 NO_DENSITY = (
     "AutoDelta",
@@ -58,8 +58,8 @@ class SVI:
 
     guide: str = "AutoNormal"
     step_size: float = 0.05
-    particles: int = 16
-    max_steps: int = 40_000
+    particles: int = 4
+    max_steps: int = 80_000
     location_tol: float = 0.05
     scale_tol: float = 0.02
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
 from xarray import Dataset
 
 from .marginals import Marginals, estimate
@@ -52,4 +52,4 @@ def _sizes(method: Marginals, p: float) -> np.ndarray:
     if method.independent:
         return np.full(draws.shape[-1], draws.shape[0] * draws.shape[1], float)
     size = lambda a: array_stats.ess(a, chain_axis=0, draw_axis=1, method="quantile", prob=p)
-    return np.array([float(size(draws[..., j])) for j in range(draws.shape[-1])])
+    return np.array([float(np.asarray(size(draws[..., j]))) for j in range(draws.shape[-1])])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from arviz_stats.base import array_stats
-from xarray import DataTree
+from arviz_stats.base.array import array_stats
+from xarray import Dataset, DataTree
 
 
 def khat(tree: DataTree) -> tuple[float, float] | None:
@@ -12,8 +12,9 @@ def khat(tree: DataTree) -> tuple[float, float] | None:
 
     None where the method has no density: no `log_p` and `log_q` in `sample_stats`.
     """
-    if "sample_stats" not in tree.children or not {"log_p", "log_q"} <= set(tree["sample_stats"].data_vars):
+    stats = tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else Dataset()
+    if not {"log_p", "log_q"} <= set(stats.data_vars):
         return None
-    log_ratio = (tree["sample_stats"]["log_p"] - tree["sample_stats"]["log_q"]).values.ravel()
+    log_ratio = (stats["log_p"] - stats["log_q"]).values.ravel()
     shape = float(array_stats.psislw(-log_ratio)[1])  # ArviZ takes negative log ratios
     return shape, float(min(1.0 - 1.0 / np.log10(log_ratio.size), 0.7))

@@ -10,9 +10,10 @@ Source: Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), Bayesian Analys
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
 from scipy.stats import norm
 from xarray import DataArray, Dataset, DataTree
 
@@ -98,4 +99,5 @@ def simultaneous(number: int) -> float:
 def _mcse(influence: np.ndarray) -> float:
     if not np.ptp(influence) > 0:
         return 0.0
-    return float(array_stats.mcse(influence, chain_axis=0, draw_axis=1, method="mean"))
+    error: Any = array_stats.mcse(influence, chain_axis=0, draw_axis=1, method="mean")
+    return float(error)
