@@ -69,7 +69,7 @@ def compare(
     terminal.fast_restart()
     from vi_vs_mcmc.compare import chosen_seed
     from vi_vs_mcmc.compare import compare as run
-    from vi_vs_mcmc.methods.registry import with_restarts
+    from vi_vs_mcmc.methods.registry import defaults, with_restarts
     from vi_vs_mcmc.plugins import load
 
     folder = terminal.writable(out or Path("reports") / (model if data is None else f"{model}-{Path(data).stem}"))
@@ -82,7 +82,7 @@ def compare(
     with terminal.progress() as note:
         found = run(
             problem,
-            methods=None if method is None else [with_restarts(m, restarts) for m in method],
+            methods=[with_restarts(m, restarts) for m in method or defaults(problem)],
             reference=with_restarts(reference, restarts),
             seed=seed,
             chains=chains,

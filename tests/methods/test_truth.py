@@ -89,7 +89,7 @@ def of_one_component(problem: vm.Problem) -> dict[str, tuple[float, float]]:
     return out
 
 
-@pytest.mark.parametrize("method", ["nuts", "cavi"])
+@pytest.mark.parametrize("method", [pytest.param("nuts", marks=pytest.mark.slow), "cavi"])
 def test_one_component(one_component, method):
     values, labels = scalar_draws(one_component, method)
     truth = of_one_component(one_component)

@@ -34,18 +34,16 @@ def numpyros(weights, means, precisions) -> dist.Distribution:
     )
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 5])
-@pytest.mark.parametrize("shift", [0.0, 1e5])
+@pytest.mark.parametrize(("dimension", "shift"), [(1, 0.0), (2, 0.0), (5, 0.0), (2, 1e5)])
 def test_the_density_is_that_of_mixture_same_family(key, dimension, shift):
     weights, means, precisions = components(dimension)
-    means = means + shift
     x = shift + 4 * jax.random.normal(key, (50, dimension))
-    found = GaussianMixture(weights, means, precisions).log_prob(x)
+    both = jax.jit(lambda *theta: (GaussianMixture(*theta).log_prob(x), numpyros(*theta).log_prob(x)))
     # at a shift of 1e5 the rows themselves keep 11 digits, and precisions of up to 100 square what is lost
-    assert_allclose(found, numpyros(weights, means, precisions).log_prob(x), atol=1e-10 if shift == 0 else 1e-7)
+    assert_allclose(*both(weights, means + shift, precisions), atol=1e-10 if shift == 0 else 1e-7)
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 5])
+@pytest.mark.parametrize("dimension", [1, 3])
 def test_its_gradient_is_that_of_mixture_same_family(key, dimension):
     theta = components(dimension)
     x = 4 * jax.random.normal(key, (50, dimension))
