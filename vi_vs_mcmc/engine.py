@@ -92,25 +92,23 @@ def sweep(model: Conjugate, eta: Natural) -> tuple[Array, Array, Natural]:
 
 
 @jax.jit
-def _bounds(model: Conjugate, eta: Natural) -> Array:
-    return jax.vmap(lambda e: bound_and_map(model, e)[0])(eta)
+def _chunk(model: Conjugate, eta: Natural, done: Array, tol: Array, left: Array):
+    """CHUNK sweeps, `left` at most, of every start that is not done; a start stops at the sweep that meets `tol`."""
 
-
-@jax.jit
-def _chunk(model: Conjugate, eta: Natural, done: Array, tol: Array):
-    """CHUNK sweeps of every start that is not done; a start stops at the sweep that meets `tol`."""
-
-    def one(eta: Natural, done: Array):
+    def one(eta: Natural, done: Array, sweep_number: Array):
         value, residual, new = sweep(model, eta)
-        stop = done | (residual < tol)
-        return jax.tree.map(lambda old, new: jnp.where(stop, old, new), eta, new), stop, value, residual
+        value = jnp.where(jnp.isfinite(value), value, -jnp.inf)  # nan is for starts that have stopped
+        met = done | (residual < tol)
+        keep = met | (sweep_number >= left - 1)
+        return jax.tree.map(lambda old, new: jnp.where(keep, old, new), eta, new), met, value, residual
 
-    def body(carry, _):
+    def body(carry, sweep_number):
         eta, done = carry
-        new, stop, value, residual = jax.vmap(one)(eta, done)
-        return (new, stop), (jnp.where(done, jnp.nan, value), residual)
+        new, met, value, residual = jax.vmap(one, in_axes=(0, 0, None))(eta, done, sweep_number)
+        met = jnp.where(sweep_number < left, met, done)
+        return (new, met), (jnp.where(done | (sweep_number >= left), jnp.nan, value), residual)
 
-    (eta, done), (trace, residual) = jax.lax.scan(body, (eta, done), None, CHUNK)
+    (eta, done), (trace, residual) = jax.lax.scan(body, (eta, done), jnp.arange(CHUNK))
     return eta, done, trace.T, residual[-1]
 
 
@@ -131,22 +129,24 @@ def ascend(model: Conjugate, eta: Natural, *, tol: float, max_sweeps: int, progr
     done = jnp.zeros(number, bool)
     traces: list[np.ndarray] = []
     residual = np.full(number, np.inf)
-    while sum(t.shape[1] for t in traces) < max_sweeps and not bool(done.all()):
-        eta, done, trace, residual = _chunk(model, eta, done, jnp.asarray(tol))
+    swept = 0
+    while swept < max_sweeps and not bool(done.all()):
+        eta, done, trace, residual = _chunk(model, eta, done, jnp.asarray(tol), jnp.asarray(max_sweeps - swept))
         traces.append(np.asarray(trace))
+        swept = min(swept + CHUNK, max_sweeps)
         if progress is not None:
-            progress(min(sum(t.shape[1] for t in traces), max_sweeps), max_sweeps)
+            progress(swept, max_sweeps)
     trace = np.concatenate(traces, 1)
-    trace = trace[:, : max(int(np.isfinite(trace).sum(1).max()), 1)]
+    sweeps = (~np.isnan(trace)).sum(1)
+    trace = trace[:, : sweeps.max()]
     _check_rising(trace)
-    last = np.isfinite(trace).sum(1) - 1
-    elbo = np.asarray(_bounds(model, eta))
-    return Ascent(jax.tree.map(np.asarray, eta), elbo, trace, last + 1, np.asarray(residual), np.asarray(done))
+    elbo = trace[np.arange(number), sweeps - 1]
+    return Ascent(jax.tree.map(np.asarray, eta), elbo, trace, sweeps, np.asarray(residual), np.asarray(done))
 
 
 def _check_rising(trace: np.ndarray) -> None:
-    if not np.isfinite(trace[:, 0]).all():
-        raise NumericalError("the ELBO of a start is not finite; the data or the prior are too extreme for float64")
+    if np.isinf(trace).any():
+        raise NumericalError("the ELBO is not finite; the data or the prior are too extreme for float64")
     steps = np.diff(trace, axis=1)
     slack = ROUNDING * (1.0 + np.abs(trace[:, :-1]))
     fell = np.argwhere(steps < -slack)

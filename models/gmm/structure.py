@@ -30,6 +30,7 @@ from vi_vs_mcmc.expfam import NormalWishart, NormalWishartParameters
 
 from .coordinates import WhitenedMeans
 from .mixture import coefficients, features
+from .start import nearest_first, seeded_clusters
 
 START_ROWS = 20_000  # k-means++ looks at so many rows at most; coordinate ascent then looks at all
 
@@ -158,23 +159,16 @@ class MixtureStructure:
         return WhitenedMeans(of["mean"], of["mean_precision"])
 
     def start(self, key: Array) -> Factors:
-        """k-means++ centres (Arthur and Vassilvitskii 2007), each row counted at its nearest."""
+        """k-means++ clusters; where the prior tells components apart, every other start gives each its nearest cluster."""
         x = self.rows[:: max(1, -(-self.rows.shape[0] // START_ROWS))]
         components = self.prior["weights"].shape[0]
-
-        def nearer(carry, key):
-            """One more centre, drawn with probability proportional to the squared distance from the nearest so far."""
-            nearest, label, k = carry
-            drawn = jnp.where(nearest > 0, jnp.log(jnp.where(nearest > 0, nearest, 1.0)), -jnp.inf)
-            drawn = jnp.where(jnp.any(nearest > 0), drawn, 0.0)  # every row is a centre already: any will do
-            distance = ((x - x[jax.random.categorical(key, drawn)]) ** 2).sum(1)
-            return (jnp.minimum(distance, nearest), jnp.where(distance < nearest, k, label), k + 1), None
-
-        key_first, key_rest = jax.random.split(key)
-        distance = ((x - x[jax.random.randint(key_first, (), 0, x.shape[0])]) ** 2).sum(1)
-        first = (distance, jnp.zeros(x.shape[0], int), 1)
-        label = jax.lax.scan(nearer, first, jax.random.split(key_rest, components - 1))[0][1]
+        key_cluster, key_order = jax.random.split(key)
+        centres, label = seeded_clusters(key_cluster, x, components)
         hard = jax.nn.one_hot(label, components) * (self.rows.shape[0] / x.shape[0])
+        if not self.exchangeable:
+            wanted = expfam.normal_wishart_parameters(self.prior["components"]).mean
+            order = nearest_first(centres, wanted)
+            hard = jnp.where(jax.random.bernoulli(key_order), hard[:, order], hard)
         return jax.tree.map(jnp.add, self.prior, statistics(hard, x))
 
     def responsibilities(self, theta: Mapping[str, Array], x: Array) -> Array:
