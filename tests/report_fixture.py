@@ -26,6 +26,8 @@ def write_mixture(folder: Path, recipe: Recipe | None = None, *, components: int
         noise = rng.standard_normal((*size, components, features))
         base = fit.shift + fit.width * noise
         loose = np.where(np.arange(components) < occupied, 0.12, 2.0)[:, None]
+        if recipe.empty:  # an empty component's parameters have a prior's tails
+            base[:, :, occupied:] *= np.exp(3 * rng.standard_normal((*size, recipe.empty, features)))
         factor = np.tril(rng.normal(0, 0.05 * fit.width, (*size, components, features, features)))
         factor += np.eye(features)
         weights = np.clip(

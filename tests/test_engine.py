@@ -73,9 +73,8 @@ def test_the_gradient_written_by_hand_is_autodiff_of_the_logsumexp(key, dimensio
     same(gradient(gmm_structure.log_evidence_of_rows), gradient(plain_local), **EXACT)
 
 
-@pytest.mark.parametrize("dimension", [1, 3])
-def test_the_gradient_of_the_elbo_is_the_curvature_of_a_times_the_step_of_coordinate_ascent(key, dimension):
-    model = small(30, 3, dimension, seed=2)
+def test_the_gradient_of_the_elbo_is_the_curvature_of_a_times_the_step_of_coordinate_ascent(key):
+    model = small(30, 3, 3, seed=2)
 
     @jax.jit
     def both(eta):
@@ -124,7 +123,7 @@ def test_restarts_side_by_side_are_each_alone():
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(
-    shape=st.sampled_from([(1, 1), (1, 3), (2, 2), (2, 4), (3, 1), (3, 3)]),  # each is compiled
+    shape=st.sampled_from([(1, 2), (2, 4), (3, 1), (3, 3)]),  # each is compiled
     seed=st.integers(0, 2**31),
     spread=st.sampled_from([1e-4, 1.0, 1e5]),
 )

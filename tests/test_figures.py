@@ -17,7 +17,7 @@ from vi_vs_mcmc.figures.coverage import coverage, shortfall
 from vi_vs_mcmc.figures.forest import Bars, Scale, forest
 from vi_vs_mcmc.figures.marginal import marginal
 from vi_vs_mcmc.figures.pair import Moments, pair
-from vi_vs_mcmc.figures.palette import LIGHT, SYMBOL_PATHS, SYMBOL_SIZES, TOKENS, spoken, styles
+from vi_vs_mcmc.figures.palette import LIGHT, SYMBOL_PATHS, SYMBOL_SIZES, TOKENS, styles
 from vi_vs_mcmc.figures.ranks import ranks
 from vi_vs_mcmc.figures.rows import plane, strip
 from vi_vs_mcmc.figures.sd_sd import sd_sd
@@ -53,9 +53,9 @@ def figures() -> dict[str, go.Figure]:
         "marginal": marginal(np.linspace(-3, 3, 20), {"nuts": normal, "cavi": 2 * normal}, "nuts", LOOKS),
         "pair": pair(NAMES[1], x, moments, LOOKS),
         "correlation": correlation(np.eye(3), NAMES, 0.6),
-        "plane": plane(x, ["a", "b"], doubt, np.zeros((4, 3, 2)), factors, LOOKS["cavi"], said),
+        "plane": plane(x, ["a", "b"], doubt, np.zeros((4, 3, 2)), factors, LOOKS["cavi"], said, [0, 2]),
         "strip": strip(
-            x[:, 0], "a", None, np.full((4, 3), 0.3), np.zeros((4, 3)), np.ones((4, 3)), LOOKS["cavi"], said
+            x[:, 0], "a", None, np.full((4, 3), 0.3), np.zeros((4, 3)), np.ones((4, 3)), LOOKS["cavi"], said, [0, 1]
         ),
         "weights": weights({"nuts": quantiles}, LOOKS, [0.3, 0.4]),
         "climb": climb([Trace(np.arange(1.0, 9), -np.exp(-np.arange(1.0, 9)))], LOOKS["cavi"], "sweep", ceiling=0.1),
@@ -114,10 +114,13 @@ def test_more_methods_than_looks_still_get_one_each():
 
 
 def test_methods_have_names_a_reader_knows():
-    assert spoken("svi:AutoMultivariateNormal")[0] == "SVI AutoMultivariateNormal"
-    assert spoken("svi:MyGuide") == ("SVI MyGuide", "stochastic")
-    assert spoken("advi_run_3") == ("advi_run_3", "")
-    assert spoken("laplace", is_reference=True) == ("Laplace", "the reference")
+    looks = styles("laplace", ["svi:AutoMultivariateNormal", "svi:MyGuide", "advi_run_3"])
+    assert [(s.label, s.note) for s in looks.values()] == [
+        ("Laplace", "the reference"),
+        ("SVI AutoMultivariateNormal", "one full normal, stochastic"),
+        ("SVI MyGuide", "stochastic"),
+        ("advi_run_3", ""),
+    ]
 
 
 def test_every_symbol_can_be_drawn_in_figures_and_in_static_svg():
@@ -150,3 +153,10 @@ def test_a_forest_names_the_furthest_value_and_marks_it_if_its_interval_is_outsi
     values = {a.y: a for a in fig.layout.annotations if a.name == "value"}
     assert [values[i].text for i in range(3)] == ["0.80", "1.00", "1.20"]
     assert [values[i].font.weight for i in range(3)] == [600, 400, 600]
+
+
+@pytest.mark.parametrize(("name", "occupied"), [("plane", [0, 2]), ("strip", [0, 1])])
+def test_empty_components_are_neither_drawn_nor_numbered(name, occupied):
+    fig = figures()[name]
+    assert [t.meta["component"] for t in fig.data if t.meta["role"] == "component"] == occupied
+    assert [a.text for a in fig.layout.annotations if a.name == "n"] == [str(k) for k in occupied]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import html
 import json
@@ -18,10 +19,12 @@ from scipy.stats import norm
 
 from vi_vs_mcmc.errors import DataError
 from vi_vs_mcmc.report import write
+from vi_vs_mcmc.report.curves import LEVELS, density, grid
 from vi_vs_mcmc.report.folder import read
 from vi_vs_mcmc.report.mixture import Components
-from vi_vs_mcmc.report.predictive import density, distance
-from vi_vs_mcmc.report.view import LEVELS, look
+from vi_vs_mcmc.report.predictive import density as mixture_density
+from vi_vs_mcmc.report.predictive import distance
+from vi_vs_mcmc.report.view import look
 from vi_vs_mcmc.report.words import count, interval, like, marked, number, percent, rough
 
 
@@ -103,7 +106,71 @@ def test_empty_components_are_counted_and_listed_with_their_quantiles():
     text = words(told("empty_components"))
     assert "Four of six components are occupied" in text
     assert "Left out of the verdict" in text
-    assert "its component is occupied in 12 % of draws" in text
+    assert "Its component is occupied in 12 % of draws" in text
+    assert "Two of six components are empty and not drawn: components 4 and 5" in text
+
+
+def test_what_is_left_out_of_the_verdict_is_in_no_finding_figure_or_ratio():
+    folder = told("empty_components")
+    view = look(read(folder))
+    out = {view.names[j] for j in view.apart}
+    assert len(out) == 2 * (1 + 2 + 3)
+    assert not set(view.counted) & set(view.apart)
+    assert not {i for j in view.counted for i in view.partners[j]} & set(view.apart)
+    assert not any(view.partners[j] for j in view.apart)
+    said = re.findall(r"<(?:h3|p)\b[^>]*>.*?</(?:h3|p)>", source(folder), flags=re.S)
+    assert not [p for p in out for s in said if p in s]
+    thumbs = re.findall(r'aria-label="Choose ([^"]*), furthest', source(folder))
+    assert thumbs
+    assert not out & set(thumbs)
+    for name in ("forest", "centre"):
+        order = json.loads((folder / "figures" / f"{name}.json").read_text())["layout"]["meta"]["order"]
+        assert not set(order) & set(view.apart)
+    drawn = json.loads((folder / "figures" / "corr0.json").read_text())["data"][0]
+    assert len(drawn["x"]) == len(view.counted)
+
+
+def test_what_is_left_out_stays_in_the_table_and_in_the_choice_with_its_reason():
+    page = source(told("empty_components"))
+    rows = re.findall(r'<tr [^>]*data-name="weights\[5\]".*?</tr>', page, flags=re.S)
+    assert len(rows) == 2
+    assert all("left out: its component is occupied in 12 % of draws" in row for row in rows)
+    group = re.search(r'<optgroup label="Left out of the verdict">(.*?)</optgroup>', page)
+    assert group
+    assert group[1].count("<option") == 12
+
+
+def test_the_median_of_the_coverage_figure_rests_on_judged_parameters():
+    folder = told("empty_components")
+    view = look(read(folder))
+    drawn = json.loads((folder / "figures" / "shortfall.json").read_text())["data"]
+    line = next(t for t in drawn if t["meta"] == {"method": "cavi", "role": "median"})
+    held = np.median(view.held["cavi"][:, view.judged], axis=1)
+    assert_allclose(_numbers(line["y"])[1:-1], 100 * (held - LEVELS), atol=1e-9)
+
+
+def test_heavy_tails_are_shown_on_axes_that_hold_most_draws():
+    draws = np.sort(np.random.default_rng(3).standard_cauchy(4000))
+    at = grid([draws, draws], heavy=True)
+    assert at[0] > -15
+    assert at[-1] < 15
+    curve = density(draws, at)
+    truth = 1 / (np.pi * (1 + at**2))
+    assert_allclose(curve, truth, atol=0.03)  # a tenth of the top: the kernel's width and 4000 draws
+
+
+def test_a_reference_that_only_a_file_names_is_called_the_reference():
+    text = words(told("two_files"))
+    assert "of its sd under the reference" in text
+    assert "under b" not in text
+    assert "(the reference in grey)" in text
+    assert "a makes" in titles(told("two_files"))
+    assert "<code>a</code> makes" in source(told("two_files"))
+
+
+def test_a_table_with_a_missing_number_says_so():
+    assert "A dash: there is no finite number." in words(told("constant"))
+    assert "A dash:" not in words(told("overconfident"))
 
 
 def test_without_rows_the_weights_stay_and_the_page_says_what_is_missing():
@@ -227,6 +294,13 @@ def _replace_cell(folder: Path, column: str, value: str, rows: int = 1) -> None:
         writer.writerows(table)
 
 
+def _numbers(values) -> np.ndarray:
+    """A figure's numbers, plain or packed as plotly packs arrays."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return np.array(values, float)
+
+
 # --- numbers
 
 
@@ -267,16 +341,16 @@ def test_reweighting_leaves_the_effective_draws_of_the_weights():
 
 
 def test_the_predictive_density_is_the_mean_of_the_mixtures_drawn():
-    grid = np.linspace(-6, 8, 400)
+    at = np.linspace(-6, 8, 400)
     parts = Components(
         weights=np.array([[0.3, 0.7]]),
         means=np.array([[[0.0], [2.0]]]),
         factors=np.array([[[[1.0]], [[0.5]]]]),
     )
-    wanted = 0.3 * norm.pdf(grid, 0, 1) + 0.7 * norm.pdf(grid, 2, 0.5)
-    assert_allclose(density(grid, parts, 0), wanted, rtol=1e-12)
-    assert distance(grid, wanted, wanted) == 0
-    assert_allclose(distance(grid, norm.pdf(grid, 0, 1), norm.pdf(grid, 1, 1)), 0.3829, atol=1e-3)  # 2 Phi(1/2) - 1
+    wanted = 0.3 * norm.pdf(at, 0, 1) + 0.7 * norm.pdf(at, 2, 0.5)
+    assert_allclose(mixture_density(at, parts, 0), wanted, rtol=1e-12)
+    assert distance(at, wanted, wanted) == 0
+    assert_allclose(distance(at, norm.pdf(at, 0, 1), norm.pdf(at, 1, 1)), 0.3829, atol=1e-3)  # 2 Phi(1/2) - 1
 
 
 @pytest.mark.parametrize(

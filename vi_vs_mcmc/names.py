@@ -24,6 +24,11 @@ def spoken(method: str) -> str:
     return SPOKEN.get(method, method)
 
 
+def known(method: str) -> bool:
+    """Whether a reader knows the method by its name; a name from a file may say nothing."""
+    return method in SPOKEN or method.startswith("svi:")
+
+
 def percent(share: float, digits: int = 0) -> str:
     """0.863 -> 86 %."""
     return f"{100 * share:.{digits}f}{NARROW}%"

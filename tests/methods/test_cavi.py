@@ -17,7 +17,7 @@ import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine
 
 CHAINS, DRAWS = 4, 2500
-PARTICLES = 4000
+PARTICLES = 2000
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_the_fixed_point_is_scikit_learns(lecture, q):
         weight_concentration_prior_type="dirichlet_distribution",
         reg_covar=0,
         tol=0,
-        max_iter=500,
+        max_iter=150,
     )
     peer.given = np.eye(3)[responsibilities(q, x).argmax(1)]  # hard: the way to the fixed point is its own
     with pytest.warns(ConvergenceWarning):  # an ELBO change below 0 cannot be
@@ -100,44 +100,6 @@ def test_the_updates_written_in_the_lectures_symbols_leave_the_fixed_point_where
     assert_allclose(q["mean"], mean, atol=1e-6)
     assert_allclose(q["degrees_of_freedom"], prior["degrees_of_freedom"] + counts, rtol=1e-6)
     assert_allclose(np.linalg.inv(q["scale"]), inverse, rtol=1e-6, atol=1e-6)
-
-
-def log_evidence(x, mean, mean_precision, scale, degrees_of_freedom) -> float:
-    """log p(x) of one normal-Wishart component, row by row: each is Student's t given those before it."""
-    total, dimension = 0.0, x.shape[1]
-    m, beta, inverse, nu = mean, mean_precision, np.linalg.inv(scale), degrees_of_freedom
-    for row in x:
-        freedom = nu - dimension + 1
-        total += stats.multivariate_t(m, inverse * (beta + 1) / (beta * freedom), df=freedom).logpdf(row)
-        offset = row - m
-        inverse = inverse + beta / (beta + 1) * np.outer(offset, offset)
-        m, beta, nu = (beta * m + row) / (beta + 1), beta + 1, nu + 1
-    return total
-
-
-@pytest.mark.parametrize("dimension", [1, 3])
-def test_with_one_component_the_elbo_is_the_log_evidence(dimension):
-    rng = np.random.default_rng(dimension)
-    root = rng.normal(size=(dimension, dimension))
-    prior = {
-        "mean": rng.normal(size=dimension),
-        "mean_precision": 0.3,
-        "scale": root @ root.T + 0.1 * np.eye(dimension),
-        "degrees_of_freedom": dimension + 1.5,
-    }
-    x = 2 + rng.normal(size=(40, dimension)) @ root
-    problem = vm.load("gmm")(x, components=1, **{k: np.asarray(v).tolist() for k, v in prior.items()})
-    optima = vm.CAVI(restarts=1).optima(problem.conjugate, jax.random.key(0))
-    assert_allclose(optima.ascent.elbo[0], log_evidence(x, **prior), atol=1e-8)
-    assert optima.ascent.sweeps[0] <= 3  # one sweep reaches it
-
-
-def test_with_one_component_the_elbo_of_the_lecture_data_is_the_log_evidence(lecture):
-    problem = vm.load("gmm")(components=1)
-    elbo = vm.CAVI(restarts=1).optima(problem.conjugate, jax.random.key(0)).ascent.elbo
-    assert_allclose(
-        elbo, log_evidence(lecture.table.values, lecture.table.values.mean(0), 1.0, 0.1 * np.eye(2), 2.0), atol=1e-8
-    )
 
 
 def test_three_of_six_components_switch_off_on_the_lecture_data():
@@ -201,22 +163,22 @@ def test_summing_out_allocations_raises_the_bound(fitted):
 
 def test_an_elbo_gain_of_a_nanonat_stops_farther_from_the_fixed_point_than_the_fixed_points_own_rule(lecture):
     model = lecture.conjugate
-    start = jax.tree.map(lambda leaf: leaf[:1], vm.CAVI().optima(model, jax.random.key(3)).start)
-    sds = lambda eta: np.concatenate([np.sqrt(v[1]).ravel() for v in jax.vmap(model.moments)(eta).values()])
-    truth = sds(engine.ascend(model, start, tol=1e-13, max_sweeps=1000).eta)
-    ruled = engine.ascend(model, start, tol=1e-8, max_sweeps=1000)
-    gains = np.diff(ruled.trace[0]) / np.abs(ruled.trace[0, :-1])
-    early = int(np.flatnonzero(gains < 1e-9)[0]) + 1  # the first sweep whose relative gain is so small
-
-    @jax.jit
-    def after(eta):
-        return jax.lax.fori_loop(0, early, lambda _, eta: engine.sweep(model, eta)[2], eta)
-
-    by_gain = jax.tree.map(lambda leaf: leaf[None], after(jax.tree.map(lambda leaf: leaf[0], start)))
-    error = lambda eta: np.abs(sds(eta) / truth - 1).max()
+    starts = vm.CAVI().optima(model, jax.random.key(3)).start  # the best one first
+    climb = lambda tol: engine.ascend(model, starts, tol=tol, max_sweeps=1000)
+    sds = jax.jit(lambda eta: [jnp.sqrt(v[1]) for v in model.moments(eta).values()])
+    first = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)
+    truth, ruled = sds(first(climb(1e-13).eta)), climb(1e-8)
+    trace = ruled.trace[0, : ruled.sweeps[0]]
+    early = (
+        int(np.flatnonzero(np.diff(trace) < 1e-9 * np.abs(trace[:-1]))[0]) + 1
+    )  # the first sweep with so small a gain
+    by_gain = jax.jit(lambda eta: jax.lax.fori_loop(0, early, lambda _, eta: engine.sweep(model, eta)[2], eta))(
+        first(starts)
+    )
+    error = lambda eta: max(np.abs(a / b - 1).max() for a, b in zip(sds(eta), truth, strict=True))
     assert early < ruled.sweeps[0]
-    assert error(ruled.eta) < 1e-7
-    assert error(by_gain) > 100 * error(ruled.eta)
+    assert error(first(ruled.eta)) < 1e-7
+    assert error(by_gain) > 100 * error(first(ruled.eta))
 
 
 def test_the_log_likelihood_of_the_last_sweep_is_scipys_at_the_expected_parameters(lecture, fitted, q):

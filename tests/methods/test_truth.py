@@ -3,10 +3,12 @@
 Two correlated Gaussians: x ~ Normal(0, [[1, rho], [rho, 1]]). Truth: each sd is 1, and sqrt(1 - rho^2) under the best
 factorised q (PRML 10.1.2).
 
-One component: the posterior is normal-Wishart, so that coordinate ascent is exact and a mean is Student's t.
+One component: the posterior is normal-Wishart, so that coordinate ascent is exact, its ELBO is the log evidence and a mean is
+Student's t.
 """
 
 import arviz_stats  # noqa: F401 - registers what array_stats needs
+import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -109,3 +111,43 @@ def test_one_component_in_closed_form(one_component):
     for place, kind in enumerate(found):
         values = [truth[label.replace(f"{kind}_", "")][place] for label in found[kind][1]]
         assert_allclose(found[kind][0], values, rtol=1e-9)
+
+
+def log_evidence(x, mean, mean_precision, scale, degrees_of_freedom) -> float:
+    """log p(x) of one normal-Wishart component, row by row: each is Student's t given those before it."""
+    total, dimension = 0.0, x.shape[1]
+    m, beta, inverse, nu = mean, mean_precision, np.linalg.inv(scale), degrees_of_freedom
+    for row in x:
+        freedom = nu - dimension + 1
+        total += stats.multivariate_t(m, inverse * (beta + 1) / (beta * freedom), df=freedom).logpdf(row)
+        offset = row - m
+        inverse = inverse + beta / (beta + 1) * np.outer(offset, offset)
+        m, beta, nu = (beta * m + row) / (beta + 1), beta + 1, nu + 1
+    return total
+
+
+def test_with_one_component_the_elbo_is_the_log_evidence():
+    dimension = 3
+    rng = np.random.default_rng(dimension)
+    root = rng.normal(size=(dimension, dimension))
+    prior = {
+        "mean": rng.normal(size=dimension),
+        "mean_precision": 0.3,
+        "scale": root @ root.T + 0.1 * np.eye(dimension),
+        "degrees_of_freedom": dimension + 1.5,
+    }
+    x = 2 + rng.normal(size=(40, dimension)) @ root
+    problem = vm.load("gmm")(x, components=1, **{k: np.asarray(v).tolist() for k, v in prior.items()})
+    with jax.enable_x64(True):
+        optima = vm.CAVI(restarts=1).optima(problem.conjugate, jax.random.key(0))
+    assert_allclose(optima.ascent.elbo[0], log_evidence(x, **prior), atol=1e-8)
+    assert optima.ascent.sweeps[0] <= 3  # one sweep reaches it
+
+
+def test_with_one_component_the_elbo_of_the_lecture_data_is_the_log_evidence(lecture):
+    problem = vm.load("gmm")(components=1)
+    with jax.enable_x64(True):
+        elbo = vm.CAVI(restarts=1).optima(problem.conjugate, jax.random.key(0)).ascent.elbo
+    assert_allclose(
+        elbo, log_evidence(lecture.table.values, lecture.table.values.mean(0), 1.0, 0.1 * np.eye(2), 2.0), atol=1e-8
+    )

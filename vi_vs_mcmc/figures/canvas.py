@@ -35,7 +35,7 @@ _AXIS: dict[str, Any] = {
 def finish(fig: go.Figure, height: int, *, l: int = 48, r: int = 12, t: int = 12, b: int = 44) -> go.Figure:
     """Give a figure the page's fonts, axes and margins (pixels)."""
     fig.update_layout(
-        template="none",
+        template={},  # nothing of plotly's own; the named empty template is ten times as slow
         height=height,
         autosize=True,
         margin={"l": l, "r": r, "t": t, "b": b},
@@ -60,13 +60,14 @@ def finish(fig: go.Figure, height: int, *, l: int = 48, r: int = 12, t: int = 12
 
 def note(fig: go.Figure, x: float, y: float, text: str, **place: Any) -> None:
     """A small text without an arrow; `place` overrides anchors, fonts and references."""
-    defaults: dict[str, Any] = {
-        "showarrow": False,
-        "font": {"size": 12, "color": LIGHT["ink2"]},
-        "xanchor": "left",
-        "yanchor": "middle",
-    }
-    fig.add_annotation(**{**defaults, "x": x, "y": y, "text": text, **place})
+    fig.add_annotation(**small(x, y, text, **place))
+
+
+def small(x: float, y: float, text: str, **place: Any) -> dict[str, Any]:
+    """The same as a specification: many are added faster at once than one by one."""
+    font = {"size": 12, "color": LIGHT["ink2"]}
+    anchors = {"showarrow": False, "font": font, "xanchor": "left", "yanchor": "middle"}
+    return {**anchors, "x": x, "y": y, "text": text, **place}
 
 
 def rule(fig: go.Figure, *, x: float | None = None, y: float | None = None, **place: Any) -> None:

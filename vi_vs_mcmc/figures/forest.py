@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from vi_vs_mcmc.figures.canvas import clipped, finish, marker, mono, note, rule, safe
+from vi_vs_mcmc.figures.canvas import clipped, finish, marker, mono, note, rule, safe, small
 from vi_vs_mcmc.figures.palette import LIGHT, Style
 
 ROW = 27  # pixels, for up to three methods
@@ -129,7 +129,7 @@ def _add_furthest(fig: go.Figure, bars: Mapping[str, Bars], scale: Scale, n: int
     """At the right edge the furthest value; bold where its whole interval is outside the band."""
     values = np.stack([b.value for b in bars.values()])
     worst = np.argmax(np.abs(np.nan_to_num(values - scale.right)), axis=0)
-    every = list(bars.values())
+    every, texts = list(bars.values()), []
     for i in range(n):
         bar = every[worst[i]]
         if not np.isfinite(bar.value[i]):
@@ -137,9 +137,8 @@ def _add_furthest(fig: go.Figure, bars: Mapping[str, Bars], scale: Scale, n: int
         outside = bar.high[i] < scale.band[0] or bar.low[i] > scale.band[1]
         font = {"size": 12, "color": LIGHT["ink" if outside else "ink2"], "weight": 600 if outside else 400}
         text = f"{bar.value[i]:.2f}".replace("-0.00", "0.00").replace("-", "−")
-        note(fig, 1, i, text, xref="paper", xshift=8, name="value", font=font)
-    note(
-        fig,
+        texts.append(small(1, i, text, xref="paper", xshift=8, name="value", font=font))
+    furthest = small(
         1,
         1,
         "furthest",
@@ -150,6 +149,7 @@ def _add_furthest(fig: go.Figure, bars: Mapping[str, Bars], scale: Scale, n: int
         yshift=2,
         name="furthest",
     )
+    fig.update_layout(annotations=[*fig.layout.annotations, *texts, furthest])
 
 
 def _range(bars: Mapping[str, Bars], scale: Scale) -> tuple[float, float]:

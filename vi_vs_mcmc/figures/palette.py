@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vi_vs_mcmc.names import spoken
+
 TOKENS: dict[str, tuple[str, str]] = {
     "paper": ("#FDFDFC", "#14171A"),
     "surface": ("#F5F5F2", "#1C2024"),
@@ -70,25 +72,22 @@ _CYCLE = (  # for methods without a place of their own, after the reserved ones 
     ("slate", "hexagon", "longdashdot"),
     *_RESERVED.values(),
 )
-_SPOKEN = {
-    "nuts": ("NUTS", "Hamiltonian Monte Carlo"),
-    "gibbs": ("Gibbs", "sampling the labels too"),
-    "exact": ("Exact", "the posterior in closed form"),
-    "cavi": ("CAVI", "mean field, coordinate ascent"),
-    "lrvb": ("LRVB", "CAVI corrected by linear response"),
-    "svi:AutoNormal": ("SVI AutoNormal", "independent normals, stochastic"),
-    "svi:AutoDiagonalNormal": ("SVI AutoDiagonalNormal", "independent normals, stochastic"),
-    "svi:AutoMultivariateNormal": ("SVI AutoMultivariateNormal", "one full normal, stochastic"),
-    "svi:AutoLowRankMultivariateNormal": (
-        "SVI AutoLowRankMultivariateNormal",
-        "a low-rank normal, stochastic",
-    ),
-    "svi:AutoIAFNormal": ("SVI AutoIAFNormal", "a normalising flow, stochastic"),
-    "laplace": ("Laplace", "a normal at the mode"),
-    "dadvi": ("DADVI", "independent normals, fixed draws"),
-    "dadvi-lr": ("DADVI-LR", "DADVI corrected by linear response"),
-    "pathfinder": ("Pathfinder", "normals along the way to the mode"),
-    "em": ("EM", "the mode, a single point"),
+_NOTES = {
+    "nuts": "Hamiltonian Monte Carlo",
+    "gibbs": "sampling the labels too",
+    "exact": "the posterior in closed form",
+    "cavi": "mean field, coordinate ascent",
+    "lrvb": "CAVI corrected by linear response",
+    "svi:AutoNormal": "independent normals, stochastic",
+    "svi:AutoDiagonalNormal": "independent normals, stochastic",
+    "svi:AutoMultivariateNormal": "one full normal, stochastic",
+    "svi:AutoLowRankMultivariateNormal": "a low-rank normal, stochastic",
+    "svi:AutoIAFNormal": "a normalising flow, stochastic",
+    "laplace": "a normal at the mode",
+    "dadvi": "independent normals, fixed draws",
+    "dadvi-lr": "DADVI corrected by linear response",
+    "pathfinder": "normals along the way to the mode",
+    "em": "the mode, a single point",
 }
 
 
@@ -134,14 +133,10 @@ def styles(reference: str, methods: Sequence[str]) -> dict[str, Style]:
             looks[m] = free.pop(0)
             free = free or list(_CYCLE)
     return {
-        m: Style(m, *spoken(m, is_reference=m == reference), *looks[m], css=f"m{i}")
+        m: Style(m, spoken(m), "the reference" if m == reference else _note(m), *looks[m], css=f"m{i}")
         for i, m in enumerate([reference, *(m for m in methods if m != reference)])
     }
 
 
-def spoken(method: str, *, is_reference: bool = False) -> tuple[str, str]:
-    """The name a reader hears and one line that explains it (empty if the method is not a known one)."""
-    guide = method.removeprefix("svi:")
-    fallback = (f"SVI {guide}", "stochastic") if guide != method else (method, "")
-    label, note = _SPOKEN.get(method, fallback)
-    return label, "the reference" if is_reference else note
+def _note(method: str) -> str:
+    return _NOTES.get(method, "stochastic" if method.startswith("svi:") else "")

@@ -20,6 +20,7 @@ def plane(
     factors: NDArray[np.float64],
     style: Style,
     hover: Sequence[str],
+    occupied: Sequence[int],
 ) -> go.Figure:
     """Points shaded by doubt, thin 90 % ellipses of a few draws, and a number at each component's centre.
 
@@ -31,6 +32,7 @@ def plane(
         factors: Cholesky factors of the covariances, shape (draw, component, 2, 2).
         style: whose draws they are.
         hover: one sentence per row.
+        occupied: the components that are drawn; the others own no rows.
     """
     fig = go.Figure()
     fig.add_scatter(
@@ -43,11 +45,11 @@ def plane(
         meta={"role": "rows"},
     )
     gap = np.full((2, 1), np.nan)
-    for k in range(means.shape[1]):
+    for k in occupied:
         curves = [np.hstack([ellipse(m, f), gap]) for m, f in zip(means[:, k], factors[:, k], strict=True)]
         xs, ys = np.hstack(curves).round(4) if curves else np.zeros((2, 0))
         _thin(fig, xs, ys, style, k)
-    for k in range(means.shape[1]):
+    for k in occupied:
         m = means[:, k].mean(axis=0)
         font = {"size": 15, "color": LIGHT["ink"]}
         note(
@@ -62,7 +64,7 @@ def plane(
             name="n",
         )
     finish(fig, 420, l=44, b=44)
-    low, high = _square(x, means, factors)
+    low, high = _square(x, means[:, list(occupied)], factors[:, list(occupied)])
     fig.update_xaxes(range=[low[0], high[0]], nticks=6, title_text=safe(clipped(columns[0], 40)), constrain="domain")
     fig.update_yaxes(range=[low[1], high[1]], nticks=6, constrain="domain")
     fig.update_layout(meta={"square": True})
@@ -78,16 +80,17 @@ def strip(
     sds: NDArray[np.float64],
     style: Style,
     hover: Sequence[str],
+    occupied: Sequence[int],
 ) -> go.Figure:
     """One column: rows as a strip under the densities of a few draws of weighted components.
 
-    `x` (row,); `weights`, `means`, `sds` (draw, component).
+    `x` (row,); `weights`, `means`, `sds` (draw, component); `occupied` are drawn.
     """
     fig = go.Figure()
     grid = strip_grid(x)
     z = (grid[:, None, None] - means) / sds
     densities = weights * np.exp(-0.5 * z**2) / (sds * np.sqrt(2 * np.pi))  # (grid, draw, component)
-    top = float(densities.max())
+    top = float(densities[:, :, list(occupied)].max())
     wobble = (np.arange(len(x)) * 0.618034) % 1  # spreads the points evenly, and the same way each time
     fig.add_scatter(
         x=x,
@@ -98,7 +101,7 @@ def strip(
         hoverinfo="text",
         meta={"role": "rows"},
     )
-    for k in range(means.shape[1]):
+    for k in occupied:
         ys = np.vstack([densities[:, :, k], np.full((1, means.shape[0]), np.nan)]).T.ravel().round(5)
         xs = np.tile(np.r_[grid, np.nan], means.shape[0]).round(4)
         _thin(fig, xs, ys, style, k)

@@ -51,7 +51,7 @@ class SVI:
         guide: name of a NumPyro autoguide.
         step_size: Adam's first; a flat ELBO lowers it.
         particles: draws of q in each gradient.
-        max_steps: give up, and say so, after so many.
+        max_steps: give up, and say so, after so many (rounded up to a block of 250).
         location_tol: largest move of a location between two windows, in q's sds.
         scale_tol: largest move of a log-scale.
     """
@@ -130,7 +130,10 @@ class _Climb:
         self._static = (self._call, settings.guide, settings.particles)
         self._start = start
         self._key = key
-        self._state = autoguide.begin(*self._static, self._arrays, start, jax.random.split(key, STARTS))
+        try:
+            self._state = autoguide.begin(*self._static, self._arrays, start, jax.random.split(key, STARTS))
+        except ValueError as error:
+            raise SettingError(f"the guide {settings.guide} does not suit {problem.name!r}: {error}") from error
         self.steps, self.converged, self.distance, self.sentence = 0, False, float("nan"), ""
         self._losses: list[np.ndarray] = []  # each (STARTS, BLOCK / PIECE)
         self._best = 0
@@ -145,9 +148,8 @@ class _Climb:
         settings, step_size, lowered, blocks = self._settings, self._settings.step_size, 0, 2
         before = before_elbo = None
         while self.steps < settings.max_steps:
-            window = self._window(step_size, blocks)
-            if progress is not None:
-                progress(self.steps, settings.max_steps)
+            left = -(-(settings.max_steps - self.steps) // BLOCK)
+            window = self._window(step_size, min(blocks, left), progress)
             if lowered < LOWERINGS:
                 if before_elbo is not None and window.elbo - before_elbo < 2.0 * window.noise:
                     step_size, lowered, before_elbo = step_size * FACTOR, lowered + 1, None
@@ -174,7 +176,7 @@ class _Climb:
             np.asarray, autoguide.draw(*self._static, self._arrays, self._problem.supports, start, average, keys)
         )
 
-    def _window(self, step_size: float, blocks: int) -> _Window:
+    def _window(self, step_size: float, blocks: int, progress) -> _Window:
         means, squares, losses = [], [], []
         for _ in range(blocks):
             self._state, (mean, square, loss) = autoguide.block(
@@ -184,13 +186,16 @@ class _Climb:
             squares.append(square)
             losses.append(np.asarray(loss))
             self.steps += BLOCK
+            if progress is not None:
+                progress(min(self.steps, self._settings.max_steps), self._settings.max_steps)
         self._losses += losses
         joined = np.concatenate(losses, 1)
         if not np.isfinite(joined).any():
             raise NumericalError(
                 f"svi:{self._settings.guide}: the ELBO is not finite at the start; check the data and the prior"
             )
-        elbo = -np.nanmean(joined, 1)
+        finite = np.isfinite(joined)
+        elbo = np.where(finite.any(1), -np.where(finite, joined, 0.0).sum(1) / np.maximum(finite.sum(1), 1), -np.inf)
         self._best = int(elbo.argmax())
         self._average = jax.tree.map(lambda *leaves: sum(leaves) / blocks, *means)
         location, log_scale = autoguide.summary(
@@ -201,7 +206,7 @@ class _Climb:
             self._average,
             jax.random.split(self._key, PROBES),
         )
-        noise = np.nanstd(joined[self._best]) / np.sqrt(joined.shape[1])
+        noise = joined[self._best][finite[self._best]].std() / np.sqrt(joined.shape[1])
         return _Window(np.asarray(location), np.asarray(log_scale), _rhat(means, squares), elbo[self._best], noise)
 
     def _agree(self, before: _Window, now: _Window) -> bool:
@@ -225,11 +230,9 @@ class _Climb:
             ),
             (scales_apart, 2 * settings.scale_tol, "a second start's log-scale ended {:.2g} away"),
         ]
-        failed = [
-            text.format(value) + f", where {limit:g} is wanted" for value, limit, text in tests if not value < limit
-        ]
-        if failed:
-            self.sentence = f"{failed[0]}, after {self.steps} steps"
+        value, limit, text = max(tests, key=lambda test: test[0] / test[1] if np.isfinite(test[0]) else np.inf)
+        if not value < limit:
+            self.sentence = f"{text.format(value)}, where {limit:g} is wanted, after {self.steps} steps"
             return False
         self.sentence = (
             f"after {self.steps} steps two windows agree to {moved:.2g} sd in location and {scaled:.2g} in log-scale, "
@@ -250,6 +253,8 @@ class _Window:
 def _rhat(means: list, squares: list) -> float:
     """The largest split R-hat over parameters and starts, from block means and mean squares: two halves of the window."""
     half = len(means) // 2
+    if half == 0:
+        return float("inf")  # one block has no halves
     flat = lambda trees: np.stack(
         [np.concatenate([np.reshape(v, (STARTS, -1)) for v in jax.tree.leaves(t)], 1) for t in trees]
     )

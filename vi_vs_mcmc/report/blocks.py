@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
+
+from vi_vs_mcmc.report.words import NONE
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,12 @@ class Table:
     body: Sequence[Sequence[str]]
     left: Sequence[int] = (0,)  # columns set flush left
     methods: Sequence[str] = ()
-    remark: str = ""
+    groups: Mapping[int, str] = field(default_factory=dict)  # headings over rows, by the row they precede
+
+    @property
+    def dashed(self) -> bool:
+        """Whether a number is missing, which the table must then explain."""
+        return any(cell.startswith(NONE) for row in self.body for cell in row)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,19 @@ const choose = j => {
     if (e.matches("tr")) e.classList.toggle("on", on); else e.setAttribute("aria-pressed", on);
   }
   for (const e of $$(".chosen")) e.textContent = D.names[j];
+  const apart = D.apart[j];
+  $("#numbers").classList.toggle("apart", !!apart);
   for (const row of $$("#numbers tbody tr")) {
-    const m = row.dataset.method, q = D.q[m][j];
-    [D.mean[m][j], D.sd[m][j], q[0], q[2]].forEach((v, i) => { row.cells[i + 1].textContent = likeSd(v, j); });
-    row.cells[5].textContent = m === D.reference ? "1" : number(D.ratio[m][j], 2);
+    const m = row.dataset.method;
+    const cells = [D.mean[m][j], D.sd[m][j], ...D.q[m][j]].map(v => likeSd(v, j));
+    if (apart) cells.splice(2, 3, ...apart.q[m]);
+    cells.push(m === D.reference ? "1" : number(D.ratio[m][j], 2));
+    cells.forEach((text, i) => { row.cells[i + 1].textContent = text; });
   }
+  $("#marginal-note").hidden = !apart;
+  if (apart) say("marginal-note", apart.why);
+  const pairs = $("#pairs");
+  if (pairs) pairs.hidden = !D.partners[j].length;
   say("coverage-what", D.say.coverage[j][1]);
   if (D.say.pair.length) sayBoth("pair", D.say.pair[j]);
   sayBoth("ranks", D.say.ranks[j]);

@@ -52,11 +52,13 @@ def provenance(view: View) -> list[tuple[str, str]]:
     sites = list(dict.fromkeys(p.split("[")[0] for p in view.run.table.parameters))
     shown = [code(x) for x in sites[:12]] + ([f"{count(len(sites) - 12)} more"] if len(sites) > 12 else [])
     scalars = len(view.run.table.parameters)
+    without = scalars - len(view.run.table.judged_parameters)
+    out_of = f", {count(without)} of them left out of the verdict" if without else ""
     sd, mean = view.tolerance
     out.append(
         (
             "Compared",
-            f"{count(scalars)} scalar{'s' if scalars != 1 else ''} of {listed(shown)}; tolerance "
+            f"{count(scalars)} scalar{'s' if scalars != 1 else ''} of {listed(shown)}{out_of}; tolerance "
             f"{percent(sd)} on an sd, {number(mean)} sd on a mean",
         )
     )
@@ -90,7 +92,7 @@ def header(view: View) -> list[str]:
         out.append(f"{data['name']} data{size}")
     chains, draws = view.draws[view.reference].shape[:2]
     size = f"{count(reference.get('chains') or chains)} × {count(reference.get('draws') or draws)} draws"
-    out.append(f"reference {view.reference_label}, {size}")
+    out.append(f"reference {view.styles[view.reference].label}, {size}")
     if s.get("seed") is not None:
         out.append(f"seed {s['seed']}")
     when = [day(s.get("created")), seconds(s["wall_seconds"]) if s.get("wall_seconds") is not None else None]

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from vi_vs_mcmc.figures import coverage as figures
 from vi_vs_mcmc.report.blocks import Block, Panel, Table
-from vi_vs_mcmc.report.view import LEVELS, View
+from vi_vs_mcmc.report.curves import LEVELS
+from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import code, percent
 
 NINETY = int(np.flatnonzero(LEVELS == 0.9)[0])
@@ -27,13 +28,14 @@ def block(view: View) -> Block:
     chosen = code(view.names[view.chosen])
     head = ["nominal level", *(t for n in names for t in (f"{n}, median", f"{n}, {chosen}"))]
     read = (
-        f"Take a method’s central interval at some level (across) and ask how much of the {label} "
-        "posterior it holds (up). On "
+        f"Take a method’s central interval at some level (across) and ask how much of the posterior "
+        f"under {label} it holds (up). On "
         "the straight line it keeps its promise; below, it is overconfident. The right panel is the "
         "same, as the distance from "
         "that line. Thick lines are the median parameter, thin ones the chosen parameter."
     )
-    held = {m: view.held[m] for m in view.wide}
+    held = {m: view.held[m][:, view.counted] for m in view.wide}
+    chosen_at = view.counted.index(view.chosen)
     return Block(
         "coverage",
         _title(view),
@@ -42,14 +44,14 @@ def block(view: View) -> Block:
         [
             Panel(
                 "coverage",
-                figures.coverage(LEVELS, held, view.chosen, view.styles),
+                figures.coverage(LEVELS, held, chosen_at, view.styles),
                 "actual against nominal coverage",
                 "Held by the interval",
                 "%",
             ),
             Panel(
                 "shortfall",
-                figures.shortfall(LEVELS, held, view.chosen, view.styles),
+                figures.shortfall(LEVELS, held, chosen_at, view.styles),
                 "actual minus nominal coverage",
                 "Held minus promised",
                 "percentage points",
@@ -65,7 +67,11 @@ def says(view: View, j: int) -> str:
     parts = []
     for m in view.wide:
         held = view.held[m][NINETY]
-        parts.append(f"{view.label(m)} {percent(float(np.median(held[view.judged])), 1)} and {percent(held[j], 1)}")
+        middle = f"{view.label(m)} {percent(float(np.median(held[view.counted])), 1)}"
+        parts.append(middle if j in view.apart else f"{middle} and {percent(held[j], 1)}")
+    if j in view.apart:
+        only = f"Of the promised {percent(0.9)}, for the median parameter: {'; '.join(parts)}."
+        return f"{only} {code(view.names[j])} is left out of the verdict and not drawn here."
     return (
         f"Of the promised {percent(0.9)}, for the median parameter and for {code(view.names[j])}: {'; '.join(parts)}."
     )
@@ -88,5 +94,4 @@ def _title(view: View) -> str:
 
 
 def _median(view: View, method: str) -> NDArray[np.float64]:
-    use = view.judged if view.judged.any() else np.ones_like(view.judged)
-    return np.median(view.held[method][:, use], axis=1)
+    return np.median(view.held[method][:, view.counted], axis=1)

@@ -4,6 +4,11 @@ const forPhone = (id, spec) => {
   spec.layout.margin.l = 150;
   spec.layout.margin.r = 44;
   spec.layout.yaxis.tickfont.size = 10.5;
+  const title = spec.layout.xaxis.title;
+  title.text = title.text.replace(" ÷ ", "<br>÷ ").replace(", in ", ",<br>in ");
+  Object.assign(spec.layout.xaxis, { nticks: 4, tickangle: 0 });
+  spec.layout.margin.b += 16;
+  spec.layout.height += 16;
   spec.layout.annotations = spec.layout.annotations.filter(a => a.name !== "furthest");
   for (const a of spec.layout.annotations) a.text = a.text.replace("too ", "");
 };
@@ -14,6 +19,7 @@ const square = (spec, width) => {
 };
 const draw = id => {
   const element = document.getElementById(id);
+  if (element.closest("[hidden]")) return;
   const spec = JSON.parse(JSON.stringify(SPECS[id]));
   spec.layout.annotations ||= [];
   spec.layout.shapes ||= [];

@@ -73,14 +73,14 @@ def leading(view: View, findings: dict[str, Finding]) -> str | None:
 
 
 def worst_phrase(view: View, finding: Finding) -> str:
-    """`p` has 0.76 [0.73, 0.80] of its NUTS sd."""
+    """`p` has 0.76 [0.73, 0.80] of its sd under NUTS."""
     j = finding.worst
     if j is None:
         return ""
     low, high = limits(view, finding.method, "sd_ratio")
     ratio = number(view.column(finding.method, "sd_ratio")[j])
     bounds = interval(low[j], high[j])
-    return f"{code(view.names[j])} has {ratio}{f' {bounds}' if bounds else ''} of its {view.reference_label} sd"
+    return f"{code(view.names[j])} has {ratio}{f' {bounds}' if bounds else ''} of its sd under {view.reference_label}"
 
 
 def sd_phrase(view: View, finding: Finding) -> str:
@@ -114,7 +114,7 @@ def unsettled(view: View) -> str:
 def no_conclusion(view: View) -> str:
     """What stands in place of a finding when the reference failed."""
     return (
-        f"{view.reference_label} failed its own checks, so this compares two uncertain answers; "
+        f"{capital(view.reference_label)} failed its own checks, so this compares two uncertain answers; "
         "it is shown for inspection, and nothing follows from it."
     )
 

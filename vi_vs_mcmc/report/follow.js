@@ -23,14 +23,15 @@ const NOMINAL = [5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 99];
 const follow = {
   forest: markRow,
   centre: markRow,
-  coverage: (spec, j) => put(spec, m => [0, ...D.held[m][j], 100]),
+  coverage: (spec, j) => put(spec, m => (D.apart[j] ? [] : [0, ...D.held[m][j], 100])),
   shortfall: (spec, j) => {
-    put(spec, m => [0, ...D.held[m][j].map((h, i) => h - NOMINAL[i]), 0]);
+    put(spec, m => D.apart[j] ? [] : [0, ...D.held[m][j].map((h, i) => h - NOMINAL[i]), 0]);
     const ys = spec.data.filter(t => !state.hidden.has(METHOD(t)) && Array.isArray(t.y)).flatMap(t => t.y);
     const [low, high] = spec.layout.yaxis.range;
     spec.layout.yaxis.range = [Math.min(low, ...ys), Math.max(high, ...ys)];
   },
   sdsd: (spec, j) => {
+    if (D.apart[j]) return;
     const shown = D.methods.filter(m => !state.hidden.has(m));
     Object.assign(spec.data.at(-1), { x: shown.map(() => D.sd[D.reference][j]), y: shown.map(m => D.sd[m][j]) });
   },
@@ -71,7 +72,8 @@ follow.data1 = spec => {
     t.meta.method = state.against;
     Object.assign(t, parts.means[0][0].length > 1 ? bundle(parts, k) : curves(parts, k, D.strip));
   }
-  spec.layout.annotations.filter(a => a.name === "n").forEach((a, k) => {
+  spec.layout.annotations.filter(a => a.name === "n").forEach(a => {
+    const k = +a.text;
     const centre = axis => parts.means.reduce((sum, draw) => sum + draw[k][axis], 0) / parts.means.length;
     a.x = centre(0);
     if (parts.means[0][0].length > 1) a.y = centre(1);

@@ -7,7 +7,7 @@ import numpy as np
 from vi_vs_mcmc.figures import rows as figures
 from vi_vs_mcmc.figures.weights import weights as weights_figure
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
-from vi_vs_mcmc.report.mixture import Mixture, mixture, weights
+from vi_vs_mcmc.report.mixture import Mixture, empty, mixture, weights
 from vi_vs_mcmc.report.predictive import predictive
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import (
@@ -47,7 +47,17 @@ def in_data(view: View) -> Section | None:
 
 def rows_say(view: View, mix: Mixture, method: str) -> str:
     """How many rows are in doubt, and how far a method's components move beside the reference's."""
-    return f"{_doubt(mix)[1]} {_movement(view, method)}".strip()
+    return " ".join(s for s in (_doubt(mix)[1], _movement(view, method), _undrawn(mix)) if s)
+
+
+def _undrawn(mix: Mixture) -> str:
+    """Which components are empty, and so not drawn."""
+    number = next(iter(mix.components.values())).weights.shape[1]
+    out = [str(k) for k in range(number) if k not in mix.occupied]
+    if not out:
+        return ""
+    are, which = ("is", "component") if len(out) == 1 else ("are", "components")
+    return f"{capital(spelled(len(out)))} of {plural(number, 'component')} {are} empty and not drawn: {which} {listed(out)}."
 
 
 def _movement(view: View, method: str) -> str:
@@ -92,7 +102,7 @@ def _rows(view: View, mix: Mixture) -> Block:
     return Block(
         "data",
         title,
-        rows_say(view, mix, second) if second else what,
+        rows_say(view, mix, second) if second else f"{what} {_undrawn(mix)}".strip(),
         read,
         panels,
         _doubt_table(mix),
@@ -113,16 +123,17 @@ def _panel(view: View, mix: Mixture, method: str, id: str) -> Panel:
             for i, (k, p) in enumerate(zip(r.argmax(1), r.max(1), strict=True))
         ]
     if len(mix.columns) == 2:
-        fig = figures.plane(mix.x, mix.columns, doubt, parts.means, parts.factors, style, hover)
+        fig = figures.plane(mix.x, mix.columns, doubt, parts.means, parts.factors, style, hover, mix.occupied)
         unit = f"up: {mix.columns[1]}; {len(parts.means)} draws"
     else:
         sds = np.sqrt((parts.factors[:, :, 0] ** 2).sum(axis=-1))
         sds = np.maximum(sds, 1e-9)
-        fig = figures.strip(mix.x[:, 0], mix.columns[0], doubt, parts.weights, parts.means[:, :, 0], sds, style, hover)
+        draws = (parts.weights, parts.means[:, :, 0], sds)
+        fig = figures.strip(mix.x[:, 0], mix.columns[0], doubt, *draws, style, hover, mix.occupied)
         unit = f"density; {len(parts.means)} draws"
     following = "" if method == view.reference and id == "data0" else "method"
-    name = f"data with draws of the components under {'the chosen method' if following else view.label(method)}"
-    return Panel(id, fig, name, view.label(method), unit, following)
+    name = f"data with draws of the components under {'the chosen method' if following else style.label}"
+    return Panel(id, fig, name, style.label, unit, following)
 
 
 def _share_axes(panels: list[Panel]) -> None:
@@ -172,17 +183,18 @@ def _weights(view: View, of: dict[str, np.ndarray]) -> Block:
     truth = (view.run.summary.get("truth") or {}).get("weights")
     components = of[view.reference].shape[1]
     truth = list(truth) if truth is not None and len(truth) == components else None
-    left = {e["parameter"] for e in view.run.summary["reference"].get("left_out") or []}
-    empty = [k for k in range(components) if f"weights[{k}]" in left]
+    without = empty(view.run, components)
     smallest = float(of[view.reference][1].min())
     what = f"The smallest weight under {view.reference_label} is {rough(smallest, 2)} (median)."
     title = f"{capital(share(components, components, 'component'))} {'are' if components > 1 else 'is'} occupied"
-    if empty:
-        full = components - len(empty)
+    if without:
+        full = components - len(without)
         title = f"{capital(spelled(full))} of {plural(components, 'component')} {'is' if full == 1 else 'are'} occupied"
-        which = f"component{'s' if len(empty) > 1 else ''} {listed([str(k) for k in empty])}"
-        what += f" {capital(which)} hold{'s' if len(empty) == 1 else ''} too few rows to judge, so no verdict rests on "
-        what += "it." if len(empty) == 1 else "them."
+        which = f"component{'s' if len(without) > 1 else ''} {listed([str(k) for k in without])}"
+        what += (
+            f" {capital(which)} hold{'s' if len(without) == 1 else ''} too few rows to judge, so no verdict rests on "
+        )
+        what += "it." if len(without) == 1 else "them."
     if truth:
         hit = sum(bool(q[0, k] <= truth[k] <= q[2, k]) for q in of.values() for k in range(components))
         what += f" {_hits(hit, len(of) * components)} contain the true weight."

@@ -34,6 +34,7 @@ class Mixture:
     responsibilities: Array | None  # (row, component)
     owner: str | None  # whose responsibilities they are
     components: dict[str, Components]  # the reference first
+    occupied: list[int]  # components that own rows, so that drawing them says something
 
 
 def mixture(run: Run) -> Mixture | None:
@@ -51,7 +52,8 @@ def mixture(run: Run) -> Mixture | None:
     if x.ndim != 2 or len(x) == 0 or means.sizes["feature"] != x.shape[1] or not np.isfinite(x).all():
         return None
     names = _column_names(observed, x.shape[1])
-    shown = _separating(reference)
+    occupied = [k for k in range(means.sizes["component"]) if k not in empty(run, means.sizes["component"])]
+    shown = _separating(reference, occupied)
     methods = [m for m in [run.reference, *run.methods] if _fits(run.posteriors[m], means.sizes)]
     responsibilities, owner = _responsibilities(run, len(x), means.sizes["component"])
     return Mixture(
@@ -62,7 +64,15 @@ def mixture(run: Run) -> Mixture | None:
         responsibilities=responsibilities,
         owner=owner,
         components={m: components(run.posteriors[m], shown, DRAWS) for m in methods},
+        occupied=occupied,
     )
+
+
+def empty(run: Run, number: int) -> list[int]:
+    """Components whose weight is left out of the verdict; none if that were all of them."""
+    named = {f"weights[{k}]": k for k in range(number)}
+    out = [k for name, k in named.items() if name in run.table.parameters and name not in run.table.judged_parameters]
+    return out if len(out) < number else []
 
 
 def weights(run: Run) -> dict[str, Array] | None:
@@ -119,13 +129,13 @@ def _column_names(observed: xr.Dataset, columns: int) -> list[str]:
     return [f"column {i}" for i in range(columns)]
 
 
-def _separating(tree: xr.DataTree) -> list[int]:
-    """The two columns with the most variance between components over that within, in the data's order."""
+def _separating(tree: xr.DataTree, occupied: list[int]) -> list[int]:
+    """The two columns with the most variance between occupied components over that within, in the data's order."""
     sites = {s: v.mean(("chain", "draw")) for s, v in _sites(tree).items()}
     w = sites["weights"].to_numpy()
     mu = sites["means"].transpose("component", "feature").to_numpy()
     within = np.einsum("kii->ki", sites["covariances"].transpose("component", "feature", "feature_2").to_numpy())
-    w = w / w.sum()
+    w, mu, within = w[occupied] / w[occupied].sum(), mu[occupied], within[occupied]
     between = (w[:, None] * (mu - w @ mu) ** 2).sum(axis=0)
     ratio = between / np.maximum((w[:, None] * within).sum(axis=0), 1e-300)
     return sorted(np.argsort(-ratio, kind="stable")[:2].tolist())

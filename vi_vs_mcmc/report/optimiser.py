@@ -134,8 +134,8 @@ def _climbs(view: View, traced: list[str]) -> Block:
             Panel(
                 f"elbo{i}",
                 fig,
-                f"ELBO of {view.label(m)} by {unit}",
-                f"{view.label(m)}{several}",
+                f"ELBO of {view.styles[m].label} by {unit}",
+                f"{view.styles[m].label}{several}",
                 f"ELBO, nats{window}",
             )
         )

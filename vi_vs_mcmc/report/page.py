@@ -84,7 +84,9 @@ def render(view: View, parts: list[Section], figures: dict[str, Any]) -> str:
             methods=[styles[m] for m in view.methods],
             against=styles[view.against],
             names=view.names,
-            order=view.order,
+            counted=view.counted,
+            apart=view.apart,
+            ref=view.reference_label,
             chosen_key=view.chosen,
             chosen=view.names[view.chosen],
             chosen_numbers=_chosen_numbers(view),
@@ -159,7 +161,7 @@ def _chosen_numbers(view: View) -> list[tuple[Style, list[str]]]:
     j, out = view.chosen, []
     for m in [view.reference, *view.methods]:
         q = view.quantiles[m][:, j]
-        values = [like(v, view.sd[view.reference][j]) for v in (view.mean[m][j], view.sd[m][j], q[0], q[2])]
+        values = [like(v, view.sd[view.reference][j]) for v in (view.mean[m][j], view.sd[m][j], *q)]
         ratio = "1" if m == view.reference else number(view.column(m, "sd_ratio")[j])
         out.append((view.styles[m], [*values, ratio]))
     return out
@@ -167,7 +169,7 @@ def _chosen_numbers(view: View) -> list[tuple[Style, list[str]]]:
 
 def _thumbnails(view: View) -> list[dict[str, Any]]:
     out = []
-    for j in view.order[: shapes.THUMBNAILS]:
+    for j in view.counted[: shapes.THUMBNAILS]:
         shade, lines = verdicts.sparks(view, j, view.methods, coarse=True)
         ratios = np.array([view.column(m, "sd_ratio")[j] for m in view.methods])
         finite = ratios[np.isfinite(ratios) & (ratios > 0)]

@@ -18,6 +18,7 @@ from vi_vs_mcmc.report.mixture import mixture
 from vi_vs_mcmc.report.reference import ranks_say
 from vi_vs_mcmc.report.shapes import matrix_says, pair_says
 from vi_vs_mcmc.report.view import View
+from vi_vs_mcmc.report.words import code, rough
 
 _STEPS = 999  # densities travel as whole numbers of their height
 
@@ -32,8 +33,8 @@ def payload(view: View) -> dict[str, Any]:
         "axis": [safe(clipped(name, 30)) for name in view.names],
         "reference": view.reference,
         "methods": view.methods,
-        "label": {m: view.label(m) for m in view.draws},
-        "safe": {m: safe(view.label(m)) for m in view.draws},
+        "label": {m: view.styles[m].label for m in view.draws},
+        "safe": {m: safe(view.styles[m].label) for m in view.draws},
         "look": {m: {"color": s.color, "symbol": s.symbol, "dash": s.dash} for m, s in view.styles.items()},
         "chosen": view.chosen,
         "against": view.against,
@@ -45,6 +46,7 @@ def payload(view: View) -> dict[str, Any]:
             for m, d in view.densities.items()
         },
         "held": {m: _short(100 * h.T, 4) for m, h in view.held.items()},
+        "apart": {j: _apart(view, j) for j in view.apart},
         "mean": {m: _short(v, 7) for m, v in view.mean.items()},
         "sd": {m: _short(v, 7) for m, v in view.sd.items()},
         "q": {m: _short(v.T, 7) for m, v in view.quantiles.items()},
@@ -93,6 +95,14 @@ def _components(view: View) -> dict[str, Any]:
         for m, c in mix.components.items()
     }
     return {"components": components, "strip": strip}
+
+
+def _apart(view: View, j: int) -> dict[str, Any]:
+    """What is said of a parameter that is left out: why, and its quantiles; moments would say only how long it ran."""
+    reason = view.reasons.get(view.names[j])
+    why = f"{code(view.names[j])} is left out of the verdict{f': {reason}' if reason else ''}. Its quantiles, "
+    why += "and axes that hold most draws, are shown; a mean or an sd would rest on a few extremes."
+    return {"why": why, "q": {m: [rough(v) for v in q[:, j]] for m, q in view.quantiles.items()}}
 
 
 def _top(view: View, j: int) -> list[float]:

@@ -31,7 +31,7 @@ def reference(view: View) -> Section:
     if view.failed:
         bad = [c["name"] for c in known if not c.get("passed")]
         intro = (
-            f"{label} failed {listed(bad) if bad else 'its checks'}; until it passes, nothing on this "
+            f"{capital(label)} failed {listed(bad) if bad else 'its checks'}; until it passes, nothing on this "
             "page is a verdict."
         )
     else:
@@ -48,20 +48,28 @@ def tiles(view: View) -> list[Tile]:
 
 
 def left_out(view: View) -> Table | None:
-    """What the verdict leaves out, with its quantiles under the reference and the reason."""
+    """What the verdict leaves out, grouped by the reason where several share it, with reference quantiles."""
     entries = view.run.summary["reference"].get("left_out") or []
     if not entries:
         return None
-    body = []
+    by_reason: dict[str, list[str]] = {}
     for entry in entries:
-        q = [
-            view.run.table.column(view.methods[0], f"reference_{name}", [entry["parameter"]])[0]
-            for name in ("q05", "q50", "q95")
-        ]
-        body.append([code(entry["parameter"]), *(rough(v) for v in q), str(entry.get("reason") or "")])
-    label = view.reference_label
-    head = ["parameter", f"{label}, 5\u202f%", "50\u202f%", "95\u202f%", "why it is left out"]
-    return Table("parameters left out of the verdict", head, body, left=(0, 4))
+        by_reason.setdefault(str(entry.get("reason") or "no reason was recorded"), []).append(entry["parameter"])
+    grouped = len(by_reason) < len(entries)
+    body, groups = [], {}
+    for reason, parameters in by_reason.items():
+        if grouped:
+            groups[len(body)] = capital(reason)
+        for p in parameters:
+            body.append([code(p), *(rough(v) for v in _quantiles(view, p)), *([] if grouped else [reason])])
+    head = ["parameter", f"5\u202f% under {view.reference_label}", "50\u202f%", "95\u202f%"]
+    head += [] if grouped else ["why it is left out"]
+    return Table("parameters left out of the verdict", head, body, left=(0, 4), groups=groups)
+
+
+def _quantiles(view: View, parameter: str) -> list[float]:
+    table, method = view.run.table, view.methods[0]
+    return [float(table.column(method, f"reference_{q}", [parameter])[0]) for q in ("q05", "q50", "q95")]
 
 
 def ranks_say(view: View, j: int) -> tuple[str, str]:
@@ -69,7 +77,7 @@ def ranks_say(view: View, j: int) -> tuple[str, str]:
     rhat, bulk, tail = (_measured(view, j, c) for c in ("rhat", "ess_bulk", "ess_tail"))
     name, chains = code(view.names[j]), view.draws[view.reference].shape[0]
     who = f"The {spelled(chains)} chains"
-    if not np.isfinite(rhat):
+    if not np.isfinite(rhat) or j in view.apart:
         title = f"How often each chain visits each part of {name}"
     elif rhat < 1.01:
         title = f"{who} visit the same values of {name} equally often"
@@ -95,7 +103,7 @@ def _ranks(view: View) -> Block:
         "near the line mean the chains "
         f"agree; a slope or a hump means one of them was elsewhere.{some}"
     )
-    shown = sorted(view.order, key=lambda i: _sortable(_measured(view, i, "ess_bulk")))[:40]
+    shown = sorted(view.counted, key=lambda i: _sortable(_measured(view, i, "ess_bulk")))[:40]
     body = [
         [
             code(view.names[i]),

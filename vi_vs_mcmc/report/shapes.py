@@ -31,6 +31,8 @@ def pair_says(view: View, j: int) -> tuple[str, str]:
     """Heading and sentence of the pair plots when parameter j is chosen."""
     partners = view.partners[j]
     if not partners:
+        if j in view.apart:
+            return "No pairs with a parameter that is left out", f"No verdict rests on {code(view.names[j])}."
         return "Nothing else moves", ""
     i, m = partners[0], view.against
     before, after = view.correlations[view.reference][i, j], view.correlations[m][i, j]
@@ -79,12 +81,12 @@ def matrix_says(view: View, method: str) -> tuple[str, str]:
 def _marginal(view: View) -> Block:
     j, label = view.chosen, view.reference_label
     title, what = _marginal_words(view)
-    many = len(view.order) > THUMBNAILS
+    many, some = len(view.counted) > THUMBNAILS, "every judged parameter" if view.apart else "every parameter"
     read = (
-        f"The grey shape is the {label} posterior of the chosen parameter. A taller, narrower line is an "
+        f"The grey shape is the posterior of the chosen parameter under {label}. A taller, narrower line is an "
         "overconfident method. The "
         "small pictures are "
-        f"{f'the {THUMBNAILS} parameters furthest off' if many else 'every parameter'}, furthest first, "
+        f"{f'the {THUMBNAILS} parameters furthest off' if many else some}, furthest first, "
         "each with "
         "its furthest sd ratio; press one to choose it."
     )
@@ -144,7 +146,7 @@ def _pairs(view: View) -> Block:
     read = (
         f"The chosen parameter (up) against those whose correlation with it {view.label(view.against)} "
         "changes most. Dots are "
-        f"{view.reference_label} draws; each line holds {percent(0.9)} under one method, were it a "
+        f"draws of {view.reference_label}; each line holds {percent(0.9)} under one method, were it a "
         "normal. An upright ellipse inside "
         "a tilted cloud has lost a correlation."
     )
@@ -157,13 +159,15 @@ def _matrix(view: View) -> Block:
     names = [view.names[i] for i in of]
     before, after = (view.correlations[k][np.ix_(of, of)] for k in (view.reference, m))
     limit = matrix_limit(view)
-    some = f"The {len(of)} parameters furthest off are shown. " if len(of) < len(view.names) else ""
+    some = f"The {len(of)} parameters furthest off are shown. " if len(of) < len(view.counted) else ""
     read = (
         f"{some}Each cell is the correlation of two parameters; teal is positive, brown negative. A "
         "perfect method would leave the right panel empty."
     )
     panels = [
-        Panel("corr0", correlation(before, names, limit), f"correlations under {label}", label),
+        Panel(
+            "corr0", correlation(before, names, limit), f"correlations under {label}", view.styles[view.reference].label
+        ),
         Panel("corr1", correlation(after, names, limit), "correlations under the method", following="method"),
         Panel(
             "corr2",

@@ -21,7 +21,7 @@ from vi_vs_mcmc.report.findings import (
     worst_phrase,
 )
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import code, interval, listed, number, percent, rough, share, trimmed
+from vi_vs_mcmc.report.words import code, interval, listed, number, percent, rough, share, spelled, trimmed
 
 ROWS = 40  # of a forest
 
@@ -93,10 +93,10 @@ def _means(view: View, findings: dict[str, Finding]) -> Block:
     shown, rest = _rows(view, by="bias")
     title, what = _mean_words(view, findings)
     edge, label = view.tolerance[1], view.reference_label
-    scale = Scale(0.0, (-edge, edge), f"difference of means, in {label} sds", "lower", "higher", "mean is {} sd off")
+    scale = Scale(0.0, (-edge, edge), f"difference of means, in sds of {label}", "lower", "higher", "mean is {} sd off")
     read = (
-        f"One row per parameter, furthest first: the method’s posterior mean minus that of {label}, in "
-        f"{label} sds. "
+        f"One row per parameter, furthest first: the method’s posterior mean minus that of {label}, in sds of "
+        f"{label}. "
         f"Inside the grey band ({trimmed(-edge)} to {trimmed(edge)}) a shift is tolerated."
     )
     figure = _forest(view, shown, "bias", scale)
@@ -120,7 +120,7 @@ def _mean_words(view: View, findings: dict[str, Finding]) -> tuple[str, str]:
         title = f"{view.label(worst.method)} puts {many} more than {tolerated_mean(view)} off"
         calm = [view.label(f.method) for f in standing if not f.off]
         return title, sentences(where, _calm(calm), unsettled(view))
-    title = f"No mean is off by more than {number(abs(_bias(view, furthest)))} of a {view.reference_label} sd"
+    title = f"No mean is off by more than {number(abs(_bias(view, furthest)))} of an sd under {view.reference_label}"
     if abs(_bias(view, furthest)) > view.tolerance[1]:
         title = f"No mean is clearly more than {tolerated_mean(view)} off"
     return title, sentences(where, unsettled(view))
@@ -134,7 +134,7 @@ def _calm(names: list[str]) -> str:
 
 
 def _scales(view: View, findings: dict[str, Finding]) -> Block:
-    shown = [j for j in view.order if view.judged[j]] or view.order
+    shown = view.counted
     reference, label = view.sd[view.reference], view.reference_label
     medians = [f"{view.label(m)} {number(float(np.nanmedian(_ratio(view, m)[shown])))}" for m in view.wide]
     fig = sd_sd(
@@ -186,13 +186,14 @@ def _scale_title(view: View, findings: dict[str, Finding], shown: list[int]) -> 
 
 def _rows(view: View, by: str = "sd_ratio") -> tuple[list[int], str]:
     """The judged parameters a forest shows, and a sentence if some are left to the table."""
-    judged = [j for j in view.order if view.judged[j]] or view.order
+    judged = view.counted
     if by == "bias":
         far = np.nanmax(np.abs(np.stack([np.nan_to_num(view.column(m, "bias")) for m in view.methods])), axis=0)
         judged = sorted(judged, key=lambda j: (-far[j], j))
-    total = len(view.run.table.judged_parameters)
+    total = len(view.run.table.judged_parameters) or len(view.run.table.parameters)
     hidden = max(total - ROWS, 0)
-    rest = f"The {ROWS} parameters furthest off are drawn; the other {hidden} are in the table below" if hidden else ""
+    others = "the other one is" if hidden == 1 else f"the other {spelled(hidden)} are"
+    rest = f"The {ROWS} parameters furthest off are drawn; {others} in the table below" if hidden else ""
     return judged[:ROWS], rest
 
 

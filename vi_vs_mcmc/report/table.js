@@ -1,5 +1,7 @@
 // The table of every number: search, filter, sort.
 const body = $("#table tbody"), rows = $$("tr", body), search = $("#search"), only = $("#only");
+const cells = row => [...row.cells].flatMap(cell => Array(cell.colSpan).fill(cell.dataset.v ?? "")); // a wide cell is several
+const keys = new Map(rows.map(row => [row, cells(row)]));
 let all = false;
 const filter = () => {
   const wanted = search.value.trim().toLowerCase(), m = only.value;
@@ -18,7 +20,7 @@ const sortBy = button => {
   const up = head.getAttribute("aria-sort") !== "ascending";
   for (const other of $$("#table th[aria-sort]")) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const key = row => row.cells[column].dataset.v;
+  const key = row => keys.get(row)[column];
   const numeric = rows.every(row => !Number.isNaN(Number(key(row))));
   const order = (a, b) => {
     if (key(a) === "" || key(b) === "") return (key(a) === "") - (key(b) === ""); // unknown values last, either way

@@ -122,7 +122,7 @@ def _bar(view: View, method: str, v: dict[str, Any], start: float) -> tuple[dict
         "right": place(middle if right is None else right, start),
     }
     heard = (
-        f"{view.label(method)}: median parameter {percent(middle, 1)}, lowest {percent(low, 1)}, "
+        f"{view.styles[method].label}: median parameter {percent(middle, 1)}, lowest {percent(low, 1)}, "
         f"promised {number(90, 0)} %"
     )
     return bar, heard

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 
 from vi_vs_mcmc.errors import DataError
 from vi_vs_mcmc.figures.palette import Style, styles
+from vi_vs_mcmc.names import known
 from vi_vs_mcmc.report.comparison import Comparison
+from vi_vs_mcmc.report.curves import correlation, density, grid, held
 from vi_vs_mcmc.report.folder import Run
 from vi_vs_mcmc.report.scalars import stack
+from vi_vs_mcmc.report.words import code
 
-LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99])
-GRID = 90  # points of a density
 BINS = 20  # of a rank plot
 CHOOSABLE = 240  # parameters that can be chosen on the page; the table lists all
 MATRIX = 40  # parameters in a correlation matrix
@@ -62,13 +62,29 @@ class View:
         return float(given.get("sd") or 0.1), float(given.get("mean") or 0.25)
 
     def label(self, method: str) -> str:
-        """The spoken name of a method."""
-        return self.styles[method].label
+        """A method in a sentence: its spoken name, or a name that only a file knows as code."""
+        return self.styles[method].label if known(method) else code(method)
 
     @property
     def reference_label(self) -> str:
-        """The spoken name of the reference."""
-        return self.label(self.reference)
+        """The reference in a sentence."""
+        return self.label(self.reference) if known(self.reference) else "the reference"
+
+    @cached_property
+    def counted(self) -> list[int]:
+        """The parameters that findings and figures rest on, furthest first; all of them if none is judged."""
+        return [j for j in self.order if self.judged[j]] or self.order
+
+    @cached_property
+    def apart(self) -> list[int]:
+        """The parameters that are left out of the verdict while others are not, in the table's order."""
+        return sorted(set(self.order) - set(self.counted))
+
+    @cached_property
+    def reasons(self) -> dict[str, str]:
+        """Why a parameter is left out, where the summary says so."""
+        entries = self.run.summary["reference"].get("left_out") or []
+        return {e["parameter"]: str(e.get("reason") or "") for e in entries}
 
     def words(self, method: str) -> list[str]:
         """The verdict on a method, as its list of words."""
@@ -120,41 +136,44 @@ class View:
     def held(self) -> dict[str, Array]:
         """Reference probability inside central intervals, (level, parameter) per judged method."""
         reference = self.flat[self.reference]
-        return {m: _held(self.flat[m], reference) for m in self.methods}
+        return {m: held(self.flat[m], reference) for m in self.methods}
 
     @cached_property
     def grids(self) -> Array:
-        """Where densities are drawn, (parameter, GRID)."""
-        return np.stack([_grid([self.flat[m][:, j] for m in self.draws]) for j in range(len(self.names))])
+        """Where densities are drawn, (parameter, GRID); by quantiles for what has no settled posterior."""
+        apart = set(self.apart)
+        return np.stack(
+            [grid([self.flat[m][:, j] for m in self.draws], heavy=j in apart) for j in range(len(self.names))]
+        )
 
     @cached_property
     def densities(self) -> dict[str, Array]:
         """Kernel densities on the grids, (parameter, GRID) per method; a point is a spike."""
         return {
-            m: np.stack([_density(self.flat[m][:, j], self.grids[j]) for j in range(len(self.names))])
+            m: np.stack([density(self.flat[m][:, j], self.grids[j]) for j in range(len(self.names))])
             for m in self.draws
         }
 
     @cached_property
     def correlations(self) -> dict[str, Array]:
         """Correlations of all pairs, (parameter, parameter) per method; 0 where a parameter does not move."""
-        return {m: _correlation(d.reshape(-1, d.shape[-1])) for m, d in self.draws.items()}
+        return {m: correlation(d.reshape(-1, d.shape[-1])) for m, d in self.draws.items()}
 
     @cached_property
     def partners(self) -> list[list[int]]:
-        """For each parameter the (up to three) others whose correlation with it `against` changes most."""
+        """For each counted parameter the (up to three) others whose correlation `against` changes most."""
         change = np.abs(self.correlations[self.against] - self.correlations[self.reference])
-        moving = self.sd[self.reference] > 0
+        moving = [i for i in sorted(self.counted) if self.sd[self.reference][i] > 0]
         out = []
         for j in range(len(self.names)):
-            others = [i for i in range(len(self.names)) if i != j and moving[i]]
+            others = [i for i in moving if i != j] if j not in self.apart else []
             out.append(sorted(others, key=lambda i: (-round(change[i, j], 6), i))[:3])
         return out
 
     @cached_property
     def matrix(self) -> list[int]:
         """The parameters of the correlation matrices: all, or the furthest ones, in the table's order."""
-        return sorted(self.order[:MATRIX])
+        return sorted(self.counted[:MATRIX])
 
     @cached_property
     def dots(self) -> Array:
@@ -226,56 +245,8 @@ def _distance(table: Comparison, points: set[str]) -> dict[str, float]:
     ratio, bias = table.numbers["sd_ratio"], np.nan_to_num(np.abs(table.numbers["bias"]))
     far = np.abs(np.log(np.where(ratio > 0, ratio, 1))) + 1e-3 * bias
     out = dict.fromkeys(table.parameters, 0.0)
-    for method, name, value in zip(table.method, table.parameter, far, strict=True):
+    for method, name, value in zip(table.method, table.parameter, np.where(table.judged, far, 0.0), strict=True):
         if method in points and len(points) < len(set(table.method)):
             continue  # a point has no width to be wrong
         out[name] = max(out[name], float(np.nan_to_num(value)))
     return out
-
-
-def _held(method: Array, reference: Array) -> Array:
-    lows, highs = np.quantile(method, (1 - LEVELS) / 2, axis=0), np.quantile(method, (1 + LEVELS) / 2, axis=0)
-    out = np.empty((len(LEVELS), method.shape[1]))
-    for j in range(method.shape[1]):
-        below = np.searchsorted(reference[:, j], lows[:, j], side="left")
-        out[:, j] = (np.searchsorted(reference[:, j], highs[:, j], side="right") - below) / len(reference)
-    return out
-
-
-def _grid(draws: list[Array]) -> Array:
-    """From the reference's limits to the methods', but no further than three reference widths beyond."""
-    low, high = np.nanquantile(draws[0], [0.0005, 0.9995])
-    width = high - low
-    if width <= 0:
-        width = max(abs(low) * 0.1, 0.1)
-    others = [d for d in draws[1:] if np.isfinite(d).any()]
-    ends = np.array([np.nanquantile(d, [0.002, 0.998]) for d in others] or [[low, high]])
-    left, right = (
-        max(min(ends[:, 0].min(), low), low - 3 * width),
-        min(max(ends[:, 1].max(), high), high + 3 * width),
-    )
-    pad = 0.06 * max(right - left, width)
-    return np.linspace(left - pad, right + pad, GRID)
-
-
-def _density(draws: Array, grid: Array) -> Array:
-    finite = draws[np.isfinite(draws)]
-    step = grid[1] - grid[0]
-    if finite.size < 2 or np.ptp(finite) <= 1e-12 * max(abs(finite[0]), 1e-300):
-        at = np.abs(grid - finite[0]) if finite.size else np.full(GRID, np.inf)
-        return (at <= step / 2).astype(float) / step
-    # 1.3 times ArviZ's bandwidth: narrower shows bumps that are the draws', not the posterior's
-    at, density, _ = array_stats.kde(finite, bw_fct=1.3)
-    edge = 0.1 * float(density.max())
-    if density[0] < edge and density[-1] < edge:  # no wall: let the tails run out instead of ending at the last draw
-        room = 0.2 * float(np.ptp(finite))
-        ends = (float(finite[0]) - room, float(finite[-1]) + room)
-        at, density, _ = array_stats.kde(finite, bw_fct=1.3, bound_correction=False, custom_lims=ends)
-    return np.interp(grid, at, density, 0, 0)
-
-
-def _correlation(flat: Array) -> Array:
-    centred = np.nan_to_num(flat - np.nanmean(flat, axis=0))
-    length = np.sqrt((centred**2).sum(axis=0))
-    scaled = centred / np.where(length > 0, length, 1)
-    return np.clip(scaled.T @ scaled, -1, 1)
