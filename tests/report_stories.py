@@ -82,7 +82,7 @@ def one_column(folder: Path) -> Path:
 
 def five_columns(folder: Path) -> Path:
     """A mixture of five columns, of which two can be drawn."""
-    return write_mixture(folder, Recipe(columns=("a", "b", "c", "d", "e")))
+    return write_mixture(folder, Recipe(columns=("a", "b", "c", "d", "e")), components=2)
 
 
 def two_files(folder: Path) -> Path:
@@ -112,9 +112,9 @@ def one_parameter(folder: Path) -> Path:
 
 
 def many_parameters(folder: Path) -> Path:
-    """Two hundred and one scalars."""
+    """A hundred and one scalars."""
     fits = {"svi:AutoNormal": Fit(0.7, 0, ("overconfident",)), "laplace": Fit(1, 0, ("calibrated",))}
-    return write_sites(folder, Recipe(fits=fits, draws=120), {"theta": 200, "tau": None})
+    return write_sites(folder, Recipe(fits=fits, draws=120), {"theta": 100, "tau": None})
 
 
 def hostile_names(folder: Path) -> Path:
@@ -178,10 +178,15 @@ STORIES: dict[str, Callable[[Path], Path]] = {
 
 
 @cache
-def told(name: str) -> Path:
-    """The run folder of a story, written and rendered once."""
+def recorded(name: str) -> Path:
+    """The run folder of a story, without its page."""
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    STORIES[name](folder)
-    write(folder)
-    return folder
+    return STORIES[name](folder)
+
+
+@cache
+def told(name: str) -> Path:
+    """The run folder of a story with its page, rendered once."""
+    write(recorded(name))
+    return recorded(name)

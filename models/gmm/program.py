@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 from jax import Array
 
 from .mixture import GaussianMixture
+from .prior import MeanGivenPrecision, Precision
 
 
 def mixture(
@@ -38,9 +39,8 @@ def mixture(
     """
     weights = numpyro.sample("weights", dist.Dirichlet(concentration))
     with numpyro.plate("component", len(concentration)):
-        precisions = numpyro.sample("precisions", dist.Wishart(degrees_of_freedom, scale_matrix=scale))
-        spread = mean_precision[:, None, None] * precisions
-        means = numpyro.sample("means", dist.MultivariateNormal(mean, precision_matrix=spread))
+        precisions = numpyro.sample("precisions", Precision(degrees_of_freedom, scale))
+        means = numpyro.sample("means", MeanGivenPrecision(mean, mean_precision, precisions))
     numpyro.deterministic("covariances", jnp.linalg.inv(precisions))
     with numpyro.plate("observation", len(x)):
         if allocations:

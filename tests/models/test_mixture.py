@@ -7,6 +7,7 @@ import numpyro.distributions as dist
 import pytest
 from numpy.testing import assert_allclose
 from vi_vs_mcmc.models.gmm.mixture import GaussianMixture, features
+from vi_vs_mcmc.models.gmm.prior import MeanGivenPrecision, Precision
 
 DRAWS = 100_000
 
@@ -83,3 +84,28 @@ def test_draws_have_the_mixtures_mean_and_covariance(key, dimension):
 
 def test_features_are_one_the_row_and_its_products_once():
     assert_allclose(features(jnp.array([[2.0, 3.0]])), [[1, 2, 3, 4, 6, 9]])
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+def test_the_prior_is_numpyros_wishart_and_normal(dimension):
+    rng = np.random.default_rng(dimension)
+    root = rng.normal(size=(3, dimension, dimension + 2))
+    scale, nu, beta = root @ root.swapaxes(1, 2), dimension + np.array([0.5, 1.0, 4.0]), np.array([0.1, 1.0, 7.0])
+    mean, means = rng.normal(size=(2, 3, dimension))
+    with jax.enable_x64(True):
+        wishart = dist.Wishart(nu, scale_matrix=scale)
+        precisions = wishart.sample(jax.random.key(0))
+        normal = dist.MultivariateNormal(mean, precision_matrix=beta[:, None, None] * precisions)
+        ours = MeanGivenPrecision(jnp.asarray(mean), jnp.asarray(beta), precisions)
+        assert_allclose(
+            Precision(jnp.asarray(nu), jnp.asarray(scale)).log_prob(precisions),
+            wishart.log_prob(precisions),
+            rtol=1e-10,
+        )
+        assert_allclose(ours.log_prob(jnp.asarray(means)), normal.log_prob(means), rtol=1e-9)
+        assert ours.sample(jax.random.key(1)).shape == (3, dimension)
+        assert Precision(jnp.asarray(nu), jnp.asarray(scale)).sample(jax.random.key(1)).shape == (
+            3,
+            dimension,
+            dimension,
+        )

@@ -59,7 +59,7 @@ class SVI:
     guide: str = "AutoNormal"
     step_size: float = 0.05
     particles: int = 4
-    max_steps: int = 80_000
+    max_steps: int = 50_000
     location_tol: float = 0.05
     scale_tol: float = 0.02
 

@@ -41,8 +41,8 @@ def grid(draws: list[Array], *, heavy: bool = False) -> Array:
         min(max(ends[:, 1].max(), high), high + (1 if heavy else 3) * width),
     )
     pad = (0.25 if heavy else 0.06) * max(right - left, width)
-    if heavy:  # room for the tails, but none beyond a wall such as zero
-        least, most = (f([f(d) for d in [draws[0], *others]]) for f in (np.nanmin, np.nanmax))
+    least, most = (f([f(d) for d in [draws[0], *others]]) for f in (np.nanmin, np.nanmax))
+    if heavy and most - least > 0.02 * width:  # room for the tails, but none beyond a wall such as zero
         room = 0.02 * (right - left)
         return np.linspace(max(left - pad, least - room), min(right + pad, most + room), GRID)
     return np.linspace(left - pad, right + pad, GRID)

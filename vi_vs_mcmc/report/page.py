@@ -91,7 +91,7 @@ def render(view: View, parts: list[Section], figures: dict[str, Any]) -> str:
             chosen=view.names[view.chosen],
             chosen_numbers=_chosen_numbers(view),
             thumbs=_thumbnails(view),
-            matrix_limit=number(shapes.matrix_limit(view), 1) if len(view.names) > 1 else "",
+            matrix_limit=number(shapes.matrix_limit(view), 1) if len(view.matrix) > 1 else "",
             sections=parts,
             heads=every_number.heads(view),
             rows=every_number.rows(view),

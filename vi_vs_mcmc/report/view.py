@@ -62,13 +62,15 @@ class View:
         return float(given.get("sd") or 0.1), float(given.get("mean") or 0.25)
 
     def label(self, method: str) -> str:
-        """A method in a sentence: its spoken name, or a name that only a file knows as code."""
-        return self.styles[method].label if known(method) else code(method)
+        """A method in a sentence: its spoken name; one that only a file knows is code, or the reference."""
+        if known(method):
+            return self.styles[method].label
+        return "the reference" if method == self.reference else code(method)
 
     @property
     def reference_label(self) -> str:
         """The reference in a sentence."""
-        return self.label(self.reference) if known(self.reference) else "the reference"
+        return self.label(self.reference)
 
     @cached_property
     def counted(self) -> list[int]:
