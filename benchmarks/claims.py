@@ -1,7 +1,7 @@
 """Print the numbers that the project claims of its main job, each beside what it is held against.
 
-    uv run python benchmarks/claims.py            # all, about ten minutes on two cores
-    uv run python benchmarks/claims.py lecture    # one of: lecture, overfitted, faithful, seeds, iris
+uv run python benchmarks/claims.py            # all, about ten minutes on two cores
+uv run python benchmarks/claims.py lecture    # one of: lecture, overfitted, faithful, seeds, iris
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ def lecture() -> None:
     found = vm.compare(problem, methods=["cavi"], seed=1)
     reference = found.summary["reference"]
     say("NUTS, 4 x 1000: largest R-hat", f"{reference['rhat_max']:.4f}", "below 1.01")
-    say("NUTS: smallest ESS, bulk and tail", f"{reference['ess_bulk_min']:.0f}, {reference['ess_tail_min']:.0f}", "above 1000")
+    say(
+        "NUTS: smallest ESS, bulk and tail",
+        f"{reference['ess_bulk_min']:.0f}, {reference['ess_tail_min']:.0f}",
+        "above 1000",
+    )
     say("NUTS: divergences", reference["divergences"], "0")
     value, error, names = ratios(problem, 1)
     of = lambda site: value[[n.startswith(site) for n in names]]
@@ -67,7 +71,11 @@ def overfitted() -> None:
     found = vm.compare(problem, methods=["cavi"], seed=1)
     reference = found.summary["reference"]
     say("K = 6: reference", reference["status"], "")
-    say("K = 6: R-hat, ESS of the occupied", f"{reference['rhat_max']:.4f}, {reference['ess_min']:.0f}", "below 1.01, above 400")
+    say(
+        "K = 6: R-hat, ESS of the occupied",
+        f"{reference['rhat_max']:.4f}, {reference['ess_min']:.0f}",
+        "below 1.01, above 400",
+    )
     say("K = 6: divergences of 4000", reference["divergences"], "at most 4")
     say("K = 6: scalars left out of 36", len(reference["left_out"]), "18")
     say("K = 6: verdict", found.summary["verdicts"]["cavi"]["verdict"], "")

@@ -101,3 +101,41 @@ def test_a_missing_or_damaged_file_is_named(tmp_path):
         vm.check(tmp_path / "missing.nc", tmp_path / "good.nc")
     with pytest.raises(vm.DataError, match=r"broken\.nc cannot be read"):
         vm.check(tmp_path / "broken.nc", tmp_path / "good.nc")
+
+
+def test_closed_form_moments_follow_their_draws_when_labels_are_put_in_order():
+    rng = np.random.default_rng(2)
+    centre, sd = np.array([-2.0, 2.0]), np.array([0.1, 0.4])
+
+    def posterior_of(order) -> DataTree:
+        draws = centre + sd * rng.standard_normal((4, 500, 2))
+        data = Dataset({"means": (("chain", "draw", "component"), draws[..., order])})
+        closed = Dataset({"mean_means": ("component", centre[order]), "sd_means": ("component", sd[order])})
+        return DataTree.from_dict({"/posterior": data, "/variational": closed})
+
+    reference = posterior_of([0, 1])
+    del reference["variational"]
+    found = vm.check(posterior_of([1, 0]), reference, exchangeable="component")
+    np.testing.assert_allclose(found.table["sd_ratio"], 1.0, rtol=0.1)
+    np.testing.assert_allclose(found.table["bias"], 0.0, atol=0.1)
+
+
+def test_a_matrix_that_is_symmetric_to_float32_only_is_still_one_triangle():
+    rng = np.random.default_rng(3)
+    root = rng.standard_normal((4, 200, 2, 2))
+    exact = root @ root.swapaxes(-1, -2) + np.eye(2)
+    dims = ("chain", "draw", "a", "a_2")
+    trees = [
+        DataTree.from_dict({"/posterior": Dataset({"s": (dims, v)})})
+        for v in (exact.astype(np.float32).astype(float), exact)
+    ]
+    trees[0]["posterior"]["s"].values[..., 0, 1] *= 1 + 1e-7
+    assert list(vm.check(*trees).table["parameter"]) == ["s[0, 0]", "s[1, 0]", "s[1, 1]"]
+
+
+def test_a_scalar_that_moves_by_rounding_only_is_constant():
+    a, b = tree(0.9), tree()
+    for t in (a, b):
+        jitter = 1 + 1e-16 * np.random.default_rng(0).integers(-2, 3, (4, 1000))
+        t["posterior"] = DataTree(t["posterior"].to_dataset().assign(one=(("chain", "draw"), jitter)))
+    assert {"parameter": "one", "reason": "it is constant"} in vm.check(a, b).summary["reference"]["left_out"]

@@ -190,5 +190,7 @@ def test_an_interrupt_exits_130(run, monkeypatch):
 
 
 def test_restarts_reach_the_default_methods_too(run):
-    _, out, _ = run("compare", "gmm", "--draws", "100", "--max-draws", "100", "--method", "cavi", "--restarts", "3", "--json")
+    _, out, _ = run(
+        "compare", "gmm", "--draws", "100", "--max-draws", "100", "--method", "cavi", "--restarts", "3", "--json"
+    )
     assert json.loads(out)["verdicts"]["cavi"]["restarts"]["number"] == 3

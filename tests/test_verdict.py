@@ -96,7 +96,7 @@ def test_a_ratio_on_the_limit_cannot_be_decided_by_any_number_of_draws():
 def test_the_sentence_names_the_worst_scalar_with_its_interval():
     sentence = verdict(table(*CASES["overconfident"]))["sentence"]
     assert sentence == (
-        "Its 90\u202f% intervals hold 88\u202f% [87,\u00a089] of the NUTS posterior; "
+        "Its 90\u202f% intervals hold 88\u202f% [87,\u00a089] of the NUTS posterior (median of 2 scalars); "
         "worst is `p[1]`, sd 0.70 [0.65,\u00a00.75] of NUTS."
     )
 

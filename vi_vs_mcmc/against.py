@@ -19,6 +19,8 @@ from vi_vs_mcmc.names import percent
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.verdict import Tolerance, judge
 
+CONSTANT = 1e-10  # relative range within which a scalar moves by rounding only
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -86,7 +88,8 @@ def look(
 
 def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Which scalars count, (parameter,), and why the others do not: constants, and components that own no row."""
-    constant = np.ptp(truth.draws.values, axis=(0, 1)) == 0
+    values = truth.draws.values
+    constant = np.ptp(values, axis=(0, 1)) <= CONSTANT * np.abs(values).max((0, 1))
     reasons = {
         name: "it is constant" for name, is_constant in zip(truth.parameters, constant, strict=True) if is_constant
     }

@@ -50,7 +50,7 @@ def check(
         approximate = labels.align(approximate, exchangeable, pivot)[0]
     for tree, name in ((approximate, names[0]), (reference, names[1])):
         posterior.finite(posterior.scalars(tree, sites), name)
-    measured = Measured(approximate, marginals(approximate, sites))
+    measured = Measured(approximate, marginals(approximate, sites, reference))
     found = look(names[1], reference, {names[0]: measured}, sites, tolerance, moved=moved)
     return record.comparison(
         found,

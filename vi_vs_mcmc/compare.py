@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax import Array
 from xarray import DataTree
 
 from vi_vs_mcmc import labels, record
@@ -18,6 +16,7 @@ from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.registry import Method, defaults, resolve
+from vi_vs_mcmc.metrics.importance import khat
 from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
@@ -57,13 +56,14 @@ def fit(
     chosen = resolve(method)
     _counts(chains=chains, draws=draws)
     seed = chosen_seed(seed)
-    tree = chosen.fit(
-        problem, _key(seed, chosen.name), chains=chains, draws=draws, progress=_stage(progress, chosen.name)
-    )
+    tree = chosen.fit(problem, jax.random.key(seed), chains=chains, draws=draws, progress=_stage(progress, chosen.name))
     tree.attrs["seed"] = seed
     if problem.exchangeable is None:
         return tree
-    return labels.align(tree, problem.exchangeable, _pivot(problem, tree, seed))[0]
+    pivot = _pivot(problem, tree, seed)
+    if "variational" not in tree.children:
+        pivot = labels.refine(tree, problem.exchangeable, pivot)
+    return labels.align(tree, problem.exchangeable, pivot)[0]
 
 
 @in_float64
@@ -116,14 +116,10 @@ def compare(
     trees = {}
     for m in chosen:
         note = _stage(progress, m.name)
-        trees[m.name] = m.fit(problem, _key(seed, m.name), chains=chains, draws=drawn, progress=note)
-    pivot = None if problem.exchangeable is None else _pivot(problem, trees.get("cavi"), seed)
-    if problem.exchangeable is not None and pivot is not None:
-        trees = {name: labels.align(tree, problem.exchangeable, pivot)[0] for name, tree in trees.items()}
-    methods_found = {name: Measured(tree, marginals(tree, problem.compared)) for name, tree in trees.items()}
-
-    found = _sampled(problem, judge, pivot, methods_found, tolerance, seed, chains, draws, max_draws, progress)
+        trees[m.name] = m.fit(problem, jax.random.key(seed), chains=chains, draws=drawn, progress=note)
+    found, trees = _sampled(problem, judge, trees, tolerance, seed, chains, draws, max_draws, progress)
     shape = found.tree["posterior"].sizes["draw"]
+    tails = {name: khat(tree) for name, tree in trees.items()}  # of all draws; those beyond the reference's are dropped
     trees = {found.name: found.tree} | {name: tree.isel(draw=slice(0, shape)) for name, tree in trees.items()}
     return record.comparison(
         found,
@@ -134,13 +130,20 @@ def compare(
         seed=seed,
         command=command,
         embed_data=embed_data,
+        tails=tails,
         wall_seconds=time.perf_counter() - began,
     )
 
 
-def _sampled(problem, judge, pivot, methods, tolerance, seed, chains, draws, max_draws, progress) -> Found:
-    """The reference, sampled until the verdicts stand or `max_draws` is reached, and everything against it."""
-    note, key = _stage(progress, judge.name), _key(seed, judge.name)
+def _sampled(
+    problem, judge, trees, tolerance, seed, chains, draws, max_draws, progress
+) -> tuple[Found, dict[str, DataTree]]:
+    """The reference, sampled until the verdicts stand or `max_draws` is reached, and every method against it.
+
+    Labels follow the reference's own draws, starting from the order that coordinate ascent gives.
+    """
+    note, key, dim = _stage(progress, judge.name), jax.random.key(seed), problem.exchangeable
+    first = None if dim is None else _pivot(problem, trees.get("cavi"), seed)
     sampler: Any = judge.begin(problem, key, chains=chains, progress=note) if hasattr(judge, "begin") else None
     while True:
         if sampler is None:
@@ -148,14 +151,17 @@ def _sampled(problem, judge, pivot, methods, tolerance, seed, chains, draws, max
         else:
             sampler.sample(draws, progress=note)
             tree = sampler.result()
-        moved = None
-        if pivot is not None:
-            tree, moved = labels.align(tree, problem.exchangeable, pivot)
-        found = look(judge.name, tree, methods, problem.compared, tolerance, problem=problem, moved=moved)
+        moved, aligned = None, trees
+        if dim is not None and first is not None:
+            pivot = labels.refine(tree, dim, first)
+            tree, moved = labels.align(tree, dim, pivot)
+            aligned = {name: labels.align(of, str(dim), pivot)[0] for name, of in trees.items()}
+        measured = {name: Measured(of, marginals(of, problem.compared)) for name, of in aligned.items()}
+        found = look(judge.name, tree, measured, problem.compared, tolerance, problem=problem, moved=moved)
         short = found.health.hopeful and not found.health.passed
         wanted = short or (found.health.passed and undecided(found.verdicts))
         if sampler is None or not wanted or draws >= max_draws:
-            return found
+            return found, aligned
         draws = min(2 * draws, max_draws)
 
 
@@ -168,16 +174,11 @@ def chosen_seed(seed: int | None) -> int:
     return int(seed)
 
 
-def _key(seed: int, name: str) -> Array:
-    """Each method has its own stream, whatever else is run beside it."""
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
-
-
 def _pivot(problem: Problem, cavi: DataTree | None, seed: int) -> Pivot:
     """What each label looks like: by coordinate ascent where the model has a closed form, else by the draws themselves."""
     dim = str(problem.exchangeable)
     if problem.conjugate is not None and (cavi is None or cavi.attrs["method"] != "cavi"):
-        cavi = CAVI().fit(problem, _key(seed, "cavi"), chains=1, draws=1000)
+        cavi = CAVI().fit(problem, jax.random.key(seed), chains=1, draws=1000)
     if cavi is None:
         raise SettingError(f"labels along {dim!r} are exchangeable and the model has no closed form to order them by")
     return labels.pivot_of(cavi, dim) if cavi.attrs["method"] == "cavi" else labels.settle(cavi, dim)

@@ -59,9 +59,7 @@ def settle(tree: DataTree, dim: str) -> Pivot:
     flat = features.reshape(-1, *features.shape[2:])
     spread = np.broadcast_to(_scale(flat.reshape(-1, flat.shape[-1])), flat.shape[1:])
     pivot = Pivot(flat[-1], spread, names)
-    for _ in range(ROUNDS):
-        order = _orders(flat, pivot)
-        pivot = _summary(np.take_along_axis(flat, order[..., None], 1), names)
+    pivot = _settled(flat, pivot)
     first = np.argsort(-pivot.centre[:, 0], kind="stable")  # deterministic whatever draw came first
     return Pivot(pivot.centre[first], pivot.spread[first], names)
 
@@ -85,7 +83,22 @@ def align(tree: DataTree, dim: str, pivot: Pivot) -> tuple[DataTree, Moved]:
     }
     out = tree.copy()
     out["posterior"] = DataTree(posterior.assign(moved))
+    _follow(out, dim, _commonest(order.reshape(-1, order.shape[-1])))
     return out, _moved(order)
+
+
+def refine(tree: DataTree, dim: str, pivot: Pivot) -> Pivot:
+    """The pivot that a reference's own draws give, starting from another: align, average, repeat; places keep their order.
+
+    A mean-field pivot is too narrow, and would cut the tails off the components that it separates.
+    """
+    features, names = _features(tree, dim)
+    if names != pivot.names:
+        raise SettingError(
+            f"the labels along {dim!r} cannot be matched: sites {names} here, {pivot.names} in the pivot"
+        )
+    flat = features.reshape(-1, *features.shape[2:])
+    return _settled(flat, pivot)
 
 
 def match(values: dict[str, np.ndarray], to: dict[str, np.ndarray]) -> np.ndarray:
@@ -115,6 +128,33 @@ def _features(tree: DataTree, dim: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if not blocks:
         raise SettingError(f"no site has the dimension {dim!r}; want the one whose labels are exchangeable")
     return np.concatenate(blocks, -1), tuple(names)
+
+
+def _settled(flat: np.ndarray, pivot: Pivot) -> Pivot:
+    for _ in range(ROUNDS):
+        order = _orders(flat, pivot)
+        pivot = _summary(np.take_along_axis(flat, order[..., None], 1), pivot.names)
+    return pivot
+
+
+def _follow(tree: DataTree, dim: str, order: np.ndarray) -> None:
+    """What else carries the label, such as closed-form moments, in the commonest order of the draws."""
+    if (order == np.arange(len(order))).all():
+        return
+    for name in set(tree.children) - {"posterior"}:
+        group = tree[name].to_dataset()
+        own = [v for v in group.data_vars if str(v).startswith("q_")]  # parameters without named dimensions
+        group = group.drop_vars(own)
+        for variable in group.data_vars:
+            if dim in group[variable].dims:
+                axis = group[variable].dims.index(dim)
+                group[variable] = group[variable].copy(data=np.take(group[variable].values, order, axis))
+        tree[name] = DataTree(group)
+
+
+def _commonest(orders: np.ndarray) -> np.ndarray:
+    kinds, counts = np.unique(orders, axis=0, return_counts=True)
+    return kinds[counts.argmax()]
 
 
 def _summary(flat: np.ndarray, names: tuple[str, ...]) -> Pivot:
@@ -152,8 +192,7 @@ def _reordered(site, dim: str, order: np.ndarray):
 def _moved(order: np.ndarray) -> Moved:
     chains = draws = 0
     for chain in order:
-        kinds, counts = np.unique(chain, axis=0, return_counts=True)
-        common = kinds[counts.argmax()]
+        common = _commonest(chain)
         chains += int((common != np.arange(len(common))).any())
         draws += int((chain != common).any(1).sum())
     return Moved(chains, draws)

@@ -113,7 +113,7 @@ def observed(problem: Problem) -> Dataset:
     return Dataset({"x": (("observation", "feature"), table.values)}, coords)
 
 
-def scalars(tree: DataTree, sites: Iterable[str] | None = None) -> DataArray:
+def scalars(tree: DataTree, sites: Iterable[str] | None = None, like: DataTree | None = None) -> DataArray:
     """Every distinct scalar of the sites, (chain, draw, parameter); of a symmetric matrix only i >= j.
 
     Labels read `means[0, 1]`, with the coordinates' own values.
@@ -121,7 +121,7 @@ def scalars(tree: DataTree, sites: Iterable[str] | None = None) -> DataArray:
     group = _posterior(tree)
     blocks, labels = [], []
     for name in group.data_vars if sites is None else sites:
-        flat, names = scalar_values(group[name])
+        flat, names = scalar_values(group[name], None if like is None else _posterior(like)[name])
         blocks.append(flat)
         labels += names
     values = np.concatenate(blocks, -1) if blocks else np.zeros((*group["draw"].shape, 0))
@@ -210,6 +210,6 @@ def _distinct(values: DataArray):
     own = [d for d in values.dims if d not in SAMPLE]
     array = values.values
     square = len(own) >= 2 and array.shape[-1] == array.shape[-2] > 1
-    if square and np.allclose(array, np.swapaxes(array, -1, -2), rtol=1e-9, atol=0, equal_nan=True):
+    if square and np.allclose(array, np.swapaxes(array, -1, -2), rtol=1e-5, atol=0, equal_nan=True):
         return lambda index: index[-2] >= index[-1]
     return lambda index: True

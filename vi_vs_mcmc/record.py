@@ -74,6 +74,7 @@ def comparison(
     seed: int | None = None,
     command: str | None = None,
     embed_data: bool = True,
+    tails: dict[str, tuple[float, float] | None] | None = None,
 ) -> Comparison:
     """Put what was found into its lasting form.
 
@@ -89,10 +90,12 @@ def comparison(
         seed: of the run.
         command: that does it again.
         embed_data: keep rows of the data.
+        tails: k-hat and its threshold by method, where more draws were looked at than are kept.
     """
     if problem is not None:
         trees = {name: _for_record(problem, tree, seed, embed_data=embed_data) for name, tree in trees.items()}
-    verdicts = {name: entry | _fit_facts(trees[name]) for name, entry in found.verdicts.items()}
+    tails = {name: khat(trees[name]) for name in found.verdicts} if tails is None else tails
+    verdicts = {name: entry | _fit_facts(trees[name], tails[name]) for name, entry in found.verdicts.items()}
     judged = int(found.table.loc[found.table["judged"], "parameter"].nunique())
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
@@ -191,9 +194,9 @@ def _reference(found: Found) -> dict[str, Any]:
     }
 
 
-def _fit_facts(tree: DataTree) -> dict[str, Any]:
+def _fit_facts(tree: DataTree, shape: tuple[float, float] | None) -> dict[str, Any]:
     """What the fit says of itself, beside the verdict."""
-    attrs, shape = tree.attrs, khat(tree)
+    attrs = tree.attrs
     facts: dict[str, Any] = {
         "khat": None if shape is None else shape[0],
         "khat_threshold": None if shape is None else shape[1],

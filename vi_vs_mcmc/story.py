@@ -72,10 +72,13 @@ def _lede(summary: Summary) -> str:
     words, methods = next(iter(_groups(summary).items()))
     entry, name = summary["verdicts"][methods[0]], spoken(methods[0])
     if OVER in words:
-        trusted = (
-            "cannot be trusted, nor can its intervals" if BIASED in words else "can be trusted, its intervals cannot"
-        )
-        return f"{name}\u2019s means {trusted}: {_few(entry, 'overconfident_count')} more than {tolerance} too small."
+        if BIASED in words:
+            trusted = "means cannot be trusted, nor can its intervals"
+        elif entry["off_centre_count"]:
+            trusted = "intervals cannot be trusted, and not every mean is decided"
+        else:
+            trusted = "means can be trusted, its intervals cannot"
+        return f"{name}\u2019s {trusted}: {_few(entry, 'overconfident_count')} more than {tolerance} too small."
     if UNDER in words:
         few = _few(entry, "underconfident_count")
         return f"{name} is less sure than the data let it be: {few} more than {tolerance} too large."
@@ -85,7 +88,7 @@ def _lede(summary: Summary) -> str:
     if words == (NOT_CONVERGED,):
         return "An unfinished optimiser can look like an overconfident family. Finish it before you judge."
     if words == (INCONCLUSIVE,):
-        return f"No difference of more than {tolerance} is shown and none is ruled out: {reference} needs more draws."
+        return f"No difference beyond the tolerance is shown, but not every one is ruled out: {reference} needs more draws."
     if words == (POINT,):
         return "A point estimate has no spread to compare."
     return f"Every sd is within {tolerance} of {reference}, and every mean within {_tolerated_mean(summary)}."
@@ -105,13 +108,14 @@ def _actions(summary: Summary) -> list[Summary]:
     else:
         why = "It passed its own checks, and its draws are in the run\u2019s folder."
         out.append(_do(f"Report intervals from {name}.", why, _open(reference["method"])))
-    centred = [m for m in over if not verdicts[m]["biased_count"]]
+    centred = [m for m in over if not verdicts[m]["off_centre_count"]]
     if centred:
         furthest = max(abs(verdicts[m]["worst_bias"]) for m in centred)
-        why = f"No mean is decidedly off; the furthest by {furthest:.2f} of a {name} sd (tolerance {tolerance['mean']:g})."
+        why = f"Every mean is right; the furthest is off by {furthest:.2f} of a {name} sd (tolerance {tolerance['mean']:g})."
         out.append(_do(f"Keep {listed([spoken(m) for m in centred])} for point estimates.", why, None))
     for m in over:
-        why = f"At 90\u202f%, they miss up to {percent(1 - verdicts[m]['coverage90_lowest'])} instead of 10."
+        missed, where = percent(1 - verdicts[m]["coverage90_lowest"]), verdicts[m]["coverage90_lowest_parameter"]
+        why = f"At 90\u202f%, they miss up to {missed} of {name} instead of 10 (`{where}`)."
         worst = verdicts[m]["worst_parameter"]
         out.append(_do(f"Do not quote {spoken(m)}\u2019s intervals, least of all for `{worst}`.", why, None))
     for m in having(BIASED):
@@ -158,7 +162,7 @@ def _reference(summary: Summary) -> str:
 
 def _few(entry: Summary, which: str) -> str:
     some = entry[which]
-    return f"{number(some)} of {entry['judged']} sds {'is' if some == 1 else 'are'}"
+    return f"at least {number(some)} of {entry['judged']} sds {'is' if some == 1 else 'are'}"
 
 
 def _tolerated_mean(summary: Summary) -> str:

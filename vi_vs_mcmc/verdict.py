@@ -39,17 +39,22 @@ class Tolerance:
             )
 
     def decide(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """The rows that decide: `overconfident`, `underconfident`, `biased`, and `open` where the interval straddles a limit."""
+        """The rows that decide: `overconfident`, `underconfident`, `biased`, and `open` where an interval straddles a limit.
+
+        `off centre` are those whose mean is not shown to be within its tolerance, decided or not.
+        """
         low, high = rows["sd_ratio_lowest"], rows["sd_ratio_highest"]
         left, right = rows["bias_lowest"], rows["bias_highest"]
         over, under = high < 1 - self.sd, low > 1 + self.sd
         biased = (left > self.mean) | (right < -self.mean)
-        inside = (low >= 1 - self.sd) & (high <= 1 + self.sd) & (left >= -self.mean) & (right <= self.mean)
+        centred = (left >= -self.mean) & (right <= self.mean)
+        inside = (low >= 1 - self.sd) & (high <= 1 + self.sd) & centred
         return {
             OVER: rows.loc[over],
             UNDER: rows.loc[under],
             BIASED: rows.loc[biased],
             "open": rows.loc[~(over | under | biased | inside)],
+            "off centre": rows.loc[~centred],
         }
 
 
@@ -119,7 +124,7 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
         return f"The optimiser had not finished, so this is not yet about its family: {status_sentence}."
     if words == [POINT]:
         return "A point, not a distribution: it has no spread to compare."
-    hold = f"Its 90\u202f% intervals hold {_held(judged)} of the {name} posterior"
+    hold = f"Its 90\u202f% intervals hold {_held(judged)} of the {name} posterior{_which(judged)}"
     if words == [CALIBRATED]:
         far = _furthest(judged)
         return (
@@ -154,10 +159,12 @@ def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[st
         "coverage90_median_low": _median(judged, "coverage90_low"),
         "coverage90_median_high": _median(judged, "coverage90_high"),
         "coverage90_lowest": float(coverage.min()),
+        "coverage90_lowest_parameter": judged.loc[coverage.idxmin()].parameter,
         "coverage90_highest": float(coverage.max()),
         "overconfident_count": len(found[OVER]),
         "underconfident_count": len(found[UNDER]),
         "biased_count": len(found[BIASED]),
+        "off_centre_count": len(found["off centre"]),
         "judged": len(judged),
         "worst_bias_parameter": off.parameter,
         "worst_bias": float(off.bias),
@@ -171,6 +178,10 @@ def _median(rows: pd.DataFrame, column: str) -> float:
 def _held(judged: pd.DataFrame) -> str:
     low, high = _median(judged, "coverage90_low"), _median(judged, "coverage90_high")
     return f"{percent(_median(judged, 'coverage90'))} {between(100 * low, 100 * high, 0)}"
+
+
+def _which(judged: pd.DataFrame) -> str:
+    return f" (median of {len(judged)} scalars)" if len(judged) > 1 else ""
 
 
 def _ratio(row) -> str:
@@ -196,7 +207,8 @@ def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) 
     half = 0.5 * (rows["sd_ratio_highest"] - rows["sd_ratio_lowest"]).to_numpy()
     mean_margin = np.abs(np.abs(bias) - tolerance.mean)
     mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"]).to_numpy()
-    needed = np.maximum(half / np.maximum(margin, 1e-12), mean_half / np.maximum(mean_margin, 1e-12)) ** 2
+    by_sd, by_mean = half / np.maximum(margin, 1e-12), mean_half / np.maximum(mean_margin, 1e-12)
+    needed = np.maximum(by_sd, by_mean) ** 2
     at = int(np.nanargmax(needed))
     row, total = rows.iloc[at], draws * float(needed[at])
     far = total > HOPELESS
@@ -205,4 +217,9 @@ def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) 
         if far
         else f"about {count(int(round(total, -3)))} {reference} draws would decide"
     )
-    return f"undecided are {len(rows)} scalars, above all `{row.parameter}`, sd {_ratio(row)} of {reference}: {more}."
+    which = f"sd {_ratio(row)} of {reference}"
+    if by_mean[at] > by_sd[at]:
+        limits = between(row.bias_lowest, row.bias_highest)
+        which = f"its mean off by {signed(row.bias)} {limits} {reference} sds"
+    some = "one scalar is" if len(rows) == 1 else f"{len(rows)} scalars are"
+    return f"{some} undecided, above all `{row.parameter}`, {which}: {more}."

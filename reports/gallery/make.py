@@ -17,19 +17,33 @@ from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 TRUTH = Path("tests/truth")
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def runs() -> dict[str, list[str]]:
     """Arguments of each run, from the repository's root."""
     iris = np.loadtxt(TRUTH / "iris.csv", delimiter=",", skiprows=1)
     scale = json.dumps(np.round(np.linalg.inv(np.cov(iris.T)) / 2, 6).tolist())
-    prior = ["--set", "concentration=2", "--set", "mean_precision=0.1", "--set", "degrees_of_freedom=6", "--set", f"scale={scale}"]
+    prior = ["concentration=2", "mean_precision=0.1", "degrees_of_freedom=6", f"scale={scale}"]
     return {
         "lecture": ["--seed", "1"],
         "lecture-six-components": ["--set", "components=6", "--seed", "1"],
         "faithful": ["--data", str(TRUTH / "faithful.csv"), "--set", "components=2", "--seed", "1"],
-        "iris": ["--data", str(TRUTH / "iris.csv"), *prior, "--restarts", "32", "--seed", "1"],
+        "iris": [
+            "--data",
+            str(TRUTH / "iris.csv"),
+            *(word for setting in prior for word in ("--set", setting)),
+            "--restarts",
+            "32",
+            "--seed",
+            "1",
+        ],
     }
 
 

@@ -16,6 +16,7 @@ from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem, unconstrain
+from vi_vs_mcmc.streams import MODES, stream
 
 SAME = 1e-6  # relative ELBO difference within which two restarts found one optimum
 BATCH = 500  # draws whose log p is computed side by side
@@ -44,12 +45,19 @@ class Optima:
         return np.flatnonzero(np.r_[True, -np.diff(elbo) > SAME * (1 + np.abs(elbo[1:]))])
 
     def allocate(self, number: int, negligible: float) -> np.ndarray:
-        """Restarts to start `number` chains from, (number,): each distinct optimum in proportion to exp(ELBO)."""
+        """Restarts to start `number` chains from, (number,): each distinct optimum in proportion to exp(ELBO).
+
+        An optimum of weight `negligible` or more gets one chain at least, while chains last: if the chains then do not
+        mix, R-hat says so.
+        """
         modes = self.distinct()
         weight = np.exp(self.ascent.elbo[modes] - self.ascent.elbo[0])
-        weight = np.where(weight >= negligible, weight, 0.0)
-        upper = np.cumsum(weight / weight.sum())
-        return modes[np.searchsorted(upper, (np.arange(number) + 0.5) / number)]
+        weight /= weight.sum()
+        modes, weight = modes[weight >= negligible][:number], weight[weight >= negligible][:number]
+        counts = np.ones(len(modes), int)
+        for _ in range(number - len(modes)):
+            counts[np.argmax(weight / counts)] += 1
+        return np.repeat(modes, counts)
 
 
 @dataclass(frozen=True)
@@ -99,8 +107,8 @@ class CAVI:
         if model is None:
             raise SettingError(f"cavi needs a closed-form structure, and {problem.name!r} has none; use svi:AutoNormal")
         began = time.perf_counter()
-        key_fit, key_draw = jax.random.split(key)
-        optima = self.optima(model, key_fit, progress=progress)
+        key_draw = stream(key, self.name)
+        optima = self.optima(model, stream(key, MODES), progress=progress)
         eta = optima.best()
         theta, log_p, log_q = drawn(model, eta, key_draw, chains * draws, problem.supports)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])

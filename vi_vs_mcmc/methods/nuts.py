@@ -25,6 +25,7 @@ from vi_vs_mcmc.errors import NumericalError, SettingError
 from vi_vs_mcmc.methods.starts import starting_points
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem
+from vi_vs_mcmc.streams import stream
 
 CHUNK = 100  # draws between two looks at the clock
 
@@ -86,8 +87,8 @@ class Sampler:
         self._call, self._arrays = problem.bound
         self._seed = int(jax.random.key_data(key)[-1])
         self._warmup = -(-settings.warmup // CHUNK) * CHUNK
-        key_start, key_run = jax.random.split(key)
-        start, coordinates = starting_points(problem, key_start, chains, settings.restarts)
+        key_run = stream(key, settings.name)
+        start, coordinates = starting_points(problem, key, chains, settings.restarts, f"{settings.name} start")
         self._kernel = (self._call, settings, self._warmup, self._arrays, coordinates)
         self._state = _init(*self._kernel, jax.random.split(key_run, chains), start)
         if not np.isfinite(np.asarray(self._state.potential_energy)).all():

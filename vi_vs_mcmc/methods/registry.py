@@ -66,4 +66,4 @@ def defaults(problem: Problem) -> list[str]:
 def with_restarts(method: str, restarts: int) -> Method:
     """A method by name, with as many restarts of coordinate ascent as asked for where it makes any."""
     found = resolve(method)
-    return replace(found, restarts=restarts) if isinstance(found, CAVI | NUTS) else found
+    return replace(found, restarts=restarts) if isinstance(found, CAVI | NUTS | SVI) else found

@@ -14,9 +14,10 @@ from vi_vs_mcmc.conjugate import Coordinates
 from vi_vs_mcmc.methods.cavi import CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.streams import MODES, stream
 
 TRIES = 100  # random starts tried for each chain of a model without a closed form
-NEGLIGIBLE = 0.01  # ELBO weight below which a mode gets no chain
+NEGLIGIBLE = 0.05  # ELBO weight below which a mode gets no chain
 
 
 @jax.tree_util.register_dataclass
@@ -34,18 +35,19 @@ class AsTheyAre:
 
 
 @in_float64
-def starting_points(problem: Problem, key: Array, chains: int, restarts: int) -> tuple[dict[str, Array], Coordinates]:
+def starting_points(
+    problem: Problem, key: Array, chains: int, restarts: int, name: str
+) -> tuple[dict[str, Array], Coordinates]:
     """Unconstrained starting points, leaves (chains, ...), and coordinates to move in.
 
     With a closed form: draws of q at the modes found, and coordinates that q makes round; a mode gets chains in
     proportion to the softmax of the ELBOs of the distinct optima. Else random points, and the program's coordinates.
     """
     if problem.conjugate is None:
-        return _random_starts(problem, key, chains), AsTheyAre()
-    key_fit, key_draw = jax.random.split(key)
-    optima = CAVI(restarts=restarts).optima(problem.conjugate, key_fit)
+        return _random_starts(problem, stream(key, name), chains), AsTheyAre()
+    optima = CAVI(restarts=restarts).optima(problem.conjugate, stream(key, MODES))
     chosen = optima.allocate(chains, NEGLIGIBLE)
-    keys = jax.random.split(key_draw, chains)
+    keys = jax.random.split(stream(key, name), chains)
     points = []
     for chain, mode in enumerate(chosen):
         eta = jax.tree.map(lambda leaf, mode=mode: jnp.asarray(leaf[mode]), optima.eta)

@@ -30,6 +30,7 @@ from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
 from vi_vs_mcmc.methods.starts import starting_points
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.streams import stream
 
 STARTS = 2
 LONGEST = 64  # blocks of a window: the iterates of a rough posterior forget slowly
@@ -54,6 +55,7 @@ class SVI:
         max_steps: give up, and say so, after so many (rounded up to a block of 250).
         location_tol: largest move of a location between two windows, in q's sds.
         scale_tol: largest move of a log-scale.
+        restarts: coordinate-ascent restarts that look for modes to start from, where the model has a closed form.
     """
 
     guide: str = "AutoNormal"
@@ -62,6 +64,7 @@ class SVI:
     max_steps: int = 50_000
     location_tol: float = 0.05
     scale_tol: float = 0.02
+    restarts: int = 8
 
     describes = "stochastic, by gradients"
 
@@ -90,8 +93,8 @@ class SVI:
             NumericalError: the ELBO is not finite from the start.
         """
         began = time.perf_counter()
-        key_start, key_fit, key_draw = jax.random.split(key, 3)
-        start, _ = starting_points(problem, key_start, STARTS, restarts=8)
+        key_fit, key_draw = jax.random.split(stream(key, self.name))
+        start, _ = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start")
         climb = _Climb(self, problem, key_fit, start)
         climb.run(progress)
         theta, log_p, log_q = climb.draws(key_draw, chains * draws)

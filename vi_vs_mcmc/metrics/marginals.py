@@ -56,19 +56,22 @@ class Marginals:
         return np.array([_mcse(influence[..., j]) for j in range(influence.shape[-1])])
 
 
-def marginals(tree: DataTree, sites: tuple[str, ...]) -> Marginals:
-    """The scalars of a posterior's sites; means and sds in closed form where its `variational` group has finite ones."""
-    draws = posterior.scalars(tree, sites)
+def marginals(tree: DataTree, sites: tuple[str, ...], like: DataTree | None = None) -> Marginals:
+    """The scalars of a posterior's sites; means and sds in closed form where its `variational` group has finite ones.
+
+    `like`, the reference, decides which entries of a symmetric matrix are distinct.
+    """
+    draws = posterior.scalars(tree, sites, like)
     values = draws.values
     mean, sd = values.mean((0, 1)), values.std((0, 1), ddof=1)
     exact = np.zeros(len(mean), bool)
     variational = tree["variational"].to_dataset() if "variational" in tree.children else Dataset()
     at = 0
     for site in sites:
-        like = tree["posterior"].to_dataset()[site]
-        size = len(posterior.scalar_values(like)[1])
+        shape = (tree if like is None else like)["posterior"].to_dataset()[site]
+        size = len(posterior.scalar_values(shape)[1])
         if f"mean_{site}" in variational and f"sd_{site}" in variational:
-            closed = [posterior.scalar_values(variational[f"{m}_{site}"], like)[0] for m in ("mean", "sd")]
+            closed = [posterior.scalar_values(variational[f"{m}_{site}"], shape)[0] for m in ("mean", "sd")]
             use = np.isfinite(closed[0]) & np.isfinite(closed[1])
             here = slice(at, at + size)
             mean[here], sd[here] = np.where(use, closed[0], mean[here]), np.where(use, closed[1], sd[here])
