@@ -110,6 +110,7 @@ def test_the_reference_samples_on_while_it_fails_only_for_want_of_draws(lecture)
     assert found.summary["reference"]["draws"] > 100
 
 
+@pytest.mark.slow
 def test_empty_components_are_left_out_and_listed():
     problem = vm.load("gmm")(components=6)
     found = vm.compare(problem, methods=["cavi"], seed=6, draws=500, max_draws=500)

@@ -206,6 +206,8 @@ def main() -> None:
         if callable(message) and hasattr(error, "exit_code"):  # a usage error from the parser
             _fail(str(message()), 2)
         raise
+    if code == INTERRUPTED:  # how the parser reports an interrupt
+        _fail("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

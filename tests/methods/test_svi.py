@@ -138,7 +138,7 @@ def two_modes(distance):
 def test_two_starts_that_end_at_two_modes_are_not_convergence(monkeypatch):
     starts = lambda *_, **__: ({"x": jnp.array([-4.0, 4.0])}, AsTheyAre())
     monkeypatch.setattr(svi, "starting_points", starts)
-    tree = fit(vm.Problem(two_modes, args=(np.array(5.0),)), "AutoNormal", max_steps=8000)
+    tree = fit(vm.Problem(two_modes, args=(np.array(5.0),)), "AutoNormal", max_steps=20_000)
     assert tree.attrs["status"] == "not converged"
     assert "second start" in tree.attrs["status_sentence"]
     assert_allclose(tree.attrs["second_start_distance"], 10, rtol=0.1)
