@@ -1,6 +1,7 @@
 """Run the gallery's commands and keep their small files: comparison.csv, summary.json and a picture of the page's top.
 
-uv run python reports/gallery/make.py
+uv run python reports/gallery/make.py            # all
+uv run python reports/gallery/make.py faithful   # one
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def main() -> None:
         chromium = browser.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
         page = chromium.new_page(viewport={"width": 1200, "height": 900})
         for name, arguments in runs().items():
+            if len(sys.argv) > 1 and name not in sys.argv[1:]:
+                continue
             folder = Path(temporary) / name
             subprocess.run([program, "compare", "gmm", *arguments, "--out", str(folder)], check=True)
             for kept in ("comparison.csv", "summary.json"):
