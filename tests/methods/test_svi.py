@@ -141,7 +141,8 @@ def test_two_starts_that_end_at_two_modes_are_not_convergence(monkeypatch):
     tree = fit(vm.Problem(two_modes, args=(np.array(5.0),)), "AutoNormal", max_steps=20_000)
     assert tree.attrs["status"] == "not converged"
     assert "second start" in tree.attrs["status_sentence"]
-    assert_allclose(tree.attrs["second_start_distance"], 10, rtol=0.1)
+    # the sd is read from 256 probes: its error is 1 / sqrt(512) = .044, four times that .18
+    assert_allclose(tree.attrs["second_start_distance"], 10, rtol=0.18)
 
 
 def broken_above_zero(place):
