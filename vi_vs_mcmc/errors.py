@@ -22,5 +22,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> SettingError:
     """A SettingError for a name that is not among the known ones, with the closest one suggested."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     return SettingError(f"no {kind} is called {name!r}{hint} Known: {', '.join(names) or 'none'}.")

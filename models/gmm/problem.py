@@ -92,7 +92,7 @@ def gmm(
         sites=("weights", "means", "covariances"),
         name="gmm",
         settings={"components": count, **{k: v.tolist() for k, v in prior.items()}},
-        truth=_truth(count) if builtin else None,
+        truth=_truth(count) if builtin and columns is None else None,
         table=table,
         title=f"gmm, {count} component{'s' if count > 1 else ''}",
         priors=_in_words(prior),
@@ -125,7 +125,13 @@ def _cautions(degrees_of_freedom: float, dimension: int) -> tuple[tuple[str, str
 
 
 def _whole(name: str, value) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer) or value != int(value) or value < 1:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.integer)
+        or not np.isfinite(value)
+        or value != int(value)
+        or value < 1
+    ):
         raise SettingError(f"{name} is {value!r}; want a whole number, 1 or more")
     return int(value)
 
