@@ -95,6 +95,7 @@ def build(
         "passes": passes,
         "versions": json.dumps(versions()),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **_marginal_bound(sample_stats or {}),
         **(attrs or {}),
     }
     return tree
@@ -170,7 +171,7 @@ def load(path: str | Path) -> DataTree:
         tree = xr.open_datatree(path, engine="h5netcdf").load()
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} cannot be read as netCDF: {error}") from error
-    finally_close(tree)
+    tree.close()
     _posterior(tree, str(path))
     return tree
 
@@ -190,9 +191,13 @@ def finite(draws: DataArray, where: str) -> None:
         )
 
 
-def finally_close(tree: DataTree) -> None:
-    """Close the file that a loaded tree came from."""
-    tree.close()
+def _marginal_bound(stats: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The ELBO with local variables summed out, the mean of log p - log q, and its standard error, in nats."""
+    if not {"log_p", "log_q"} <= set(stats):
+        return {}
+    log_ratio = np.asarray(stats["log_p"]) - np.asarray(stats["log_q"])
+    error = log_ratio.std(ddof=1) / np.sqrt(log_ratio.size)
+    return {"elbo_marginal": float(log_ratio.mean()), "elbo_marginal_se": float(error)}
 
 
 def _posterior(tree: DataTree, where: str = "the posterior") -> Dataset:

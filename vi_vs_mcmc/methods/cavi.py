@@ -112,7 +112,6 @@ class CAVI:
         eta = optima.best()
         theta, log_p, log_q = drawn(model, eta, key_draw, chains * draws, problem.supports)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
-        log_ratio = np.asarray(log_p - log_q)
         ascent, agree = optima.ascent, optima.agreeing()
         return posterior.build(
             problem,
@@ -129,8 +128,6 @@ class CAVI:
             variational=_variational(problem, model, eta, optima),
             attrs={
                 "elbo": float(ascent.elbo[0]),
-                "elbo_marginal": float(log_ratio.mean()),
-                "elbo_marginal_se": float(log_ratio.std(ddof=1) / np.sqrt(log_ratio.size)),
                 "restarts": self.restarts,
                 "restarts_agreeing": int(agree.sum()),
                 "closed_form": 1,
