@@ -86,13 +86,15 @@ def look(
     return Found(name, tree, state, moved, left_out, pd.concat(tables, ignore_index=True), verdicts)
 
 
+def constant(draws: np.ndarray) -> np.ndarray:
+    """Which scalars move by no more than rounding, (parameter,) bool, from (chain, draw, parameter)."""
+    return np.ptp(draws, axis=(0, 1)) <= CONSTANT * np.abs(draws).max((0, 1))
+
+
 def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Which scalars count, (parameter,), and why the others do not: constants, and components that own no row."""
-    values = truth.draws.values
-    constant = np.ptp(values, axis=(0, 1)) <= CONSTANT * np.abs(values).max((0, 1))
-    reasons = {
-        name: "it is constant" for name, is_constant in zip(truth.parameters, constant, strict=True) if is_constant
-    }
+    still = constant(truth.draws.values)
+    reasons = {name: "it is constant" for name, is_still in zip(truth.parameters, still, strict=True) if is_still}
     owned = None if problem is None else occupancy(problem, tree)
     if problem is not None and owned is not None:
         dim = problem.exchangeable or "component"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-from xarray import Dataset, DataTree
+from xarray import DataArray, Dataset, DataTree
 
 from vi_vs_mcmc import labels, posterior, record
-from vi_vs_mcmc.against import Measured, look
-from vi_vs_mcmc.errors import DataError
+from vi_vs_mcmc.against import Measured, constant, look
+from vi_vs_mcmc.errors import DataError, SettingError
 from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.record import Comparison
 from vi_vs_mcmc.verdict import Tolerance
@@ -45,11 +44,17 @@ def check(
     approximate, reference = (_only(trees[side], sites) for side in ("vi", "mcmc"))
     moved = None
     if exchangeable is not None:
+        if exchangeable in posterior.SAMPLE:
+            raise SettingError(
+                f"exchangeable is {exchangeable!r}; want a dimension of the parameters, such as component"
+            )
         pivot = labels.settle(reference, exchangeable)
         reference, moved = labels.align(reference, exchangeable, pivot)
         approximate = labels.align(approximate, exchangeable, pivot)[0]
     for tree, name in ((approximate, names[0]), (reference, names[1])):
-        posterior.finite(posterior.scalars(tree, sites), name)
+        posterior.usable(posterior.scalars(tree, sites), name)
+    if constant(posterior.scalars(reference, sites).values).all():
+        raise DataError(f"every parameter is constant in {names[1]}: there is no spread to compare with")
     measured = Measured(approximate, marginals(approximate, sites, reference))
     found = look(names[1], reference, {names[0]: measured}, sites, tolerance, moved=moved)
     return record.comparison(
@@ -87,13 +92,11 @@ def _common(vi: DataTree, mcmc: DataTree, names: tuple[str, str]) -> tuple[str, 
         DataError: there is none, or one has two shapes.
     """
     a, b = (_draws(tree, name) for tree, name in zip((vi, mcmc), names, strict=True))
-    numeric = lambda data, n: np.issubdtype(data[n].dtype, np.number) or data[n].dtype == bool
-    sites = tuple(str(n) for n in b.data_vars if n in a.data_vars and numeric(a, n) and numeric(b, n))
+    own = [[str(n) for n in data.data_vars if _is_parameter(data[n])] for data in (a, b)]
+    sites = tuple(n for n in own[1] if n in own[0])
     if not sites:
-        raise DataError(
-            f"no parameter in common: {names[0]} has {', '.join(map(str, a.data_vars))}; "
-            f"{names[1]} has {', '.join(map(str, b.data_vars))}"
-        )
+        has = [f"{name} has {', '.join(of) or 'none'}" for name, of in zip(names, own, strict=True)]
+        raise DataError(f"no parameter in common (real numbers with dims chain and draw): {'; '.join(has)}")
     for site in sites:
         own = [tuple(s for d, s in data[site].sizes.items() if d not in posterior.SAMPLE) for data in (a, b)]
         if own[0] != own[1]:
@@ -101,12 +104,17 @@ def _common(vi: DataTree, mcmc: DataTree, names: tuple[str, str]) -> tuple[str, 
     return sites
 
 
+def _is_parameter(values: DataArray) -> bool:
+    return values.dtype.kind in "biuf" and set(posterior.SAMPLE) <= set(values.dims) and values.size > 0
+
+
 def _draws(tree: DataTree, name: str) -> Dataset:
     found = tree["posterior"].to_dataset() if "posterior" in tree.children else None
     if found is None or not {"chain", "draw"} <= set(found.dims):
         raise DataError(f"{name}: want a group 'posterior' with dims chain and draw")
-    if found.sizes["chain"] * found.sizes["draw"] < 2:
-        raise DataError(f"{name} has one draw; want several")
+    if found.sizes["chain"] < 1 or found.sizes["draw"] < posterior.FEWEST:
+        got = f"{found.sizes['chain']} chains of {found.sizes['draw']} draws"
+        raise DataError(f"{name} has {got}; want {posterior.FEWEST} draws or more in each chain")
     return found
 
 

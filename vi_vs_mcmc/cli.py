@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +30,10 @@ Methods = Annotated[
 ]
 Chains = Annotated[int, typer.Option(help="Chains of the reference.")]
 Draws = Annotated[int, typer.Option(help="Draws of each chain, to begin with.")]
-MaxDraws = Annotated[int, typer.Option(help="Draws of each chain at most; the reference samples on while it must.")]
+MaxDraws = Annotated[
+    int | None,
+    typer.Option(help="Draws of each chain at most; the reference samples on while it must. Default: 5000."),
+]
 Seed = Annotated[int | None, typer.Option(help="Determines the run. Default: chosen, printed and stored.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write. Default: reports/NAME.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
@@ -54,7 +58,7 @@ def compare(
     reference: Annotated[str, typer.Option(help="The method that judges.")] = "nuts",
     chains: Chains = 4,
     draws: Draws = 1000,
-    max_draws: MaxDraws = 5000,
+    max_draws: MaxDraws = None,
     restarts: Annotated[int, typer.Option(help="Random starts of coordinate ascent.")] = 8,
     tolerance: Tolerated = 0.1,
     seed: Seed = None,
@@ -172,9 +176,8 @@ def models() -> None:
         plugin = load(name)
         line, meanings = described(plugin)
         typer.echo(f"{name}: {line}")
-        for setting, parameter in settings_of(plugin).items():
-            kind = str(parameter.annotation).replace("collections.abc.", "")
-            typer.echo(f"    --set {setting}=    {meanings.get(setting, '')} ({kind}; default {parameter.default})")
+        for setting in settings_of(plugin):
+            typer.echo(f"    --set {setting}=    {meanings.get(setting, '')}")
 
 
 @app.command()
@@ -191,6 +194,13 @@ def doctor() -> None:
 
 def main() -> None:
     """Run, and turn each kind of error into one sentence and its exit code."""
+    interrupts: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        interrupts.append(number)  # an import that is interrupted turns the exception into another one
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         code = app(standalone_mode=False)
     except (SettingError, DataError, NumericalError) as error:
@@ -202,10 +212,14 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", INTERRUPTED)
     except Exception as error:
+        if interrupts:
+            _fail("interrupted", INTERRUPTED)
         message = getattr(error, "format_message", None)
         if callable(message) and hasattr(error, "exit_code"):  # a usage error from the parser
             _fail(str(message()), 2)
         raise
+    finally:
+        signal.signal(signal.SIGINT, before)
     if code == INTERRUPTED:  # how the parser reports an interrupt
         _fail("interrupted", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,9 +10,9 @@ from typing import Any
 import jax
 from xarray import DataTree
 
-from vi_vs_mcmc import labels, record
+from vi_vs_mcmc import labels, posterior, record
 from vi_vs_mcmc.against import Found, Measured, look
-from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.errors import SettingError, whole
 from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.registry import Method, defaults, resolve
@@ -23,6 +23,7 @@ from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.record import Comparison
 from vi_vs_mcmc.verdict import Tolerance, undecided
 
+MAX_DRAWS = 5000  # of each chain of the reference, where nothing else is said
 TABLE_DRAWS = 40_000  # of a VI method, for the table: their Monte Carlo error then stays below the reference's
 
 
@@ -54,7 +55,7 @@ def fit(
         NumericalError: the numbers left the finite ones.
     """
     chosen = resolve(method)
-    _counts(chains=chains, draws=draws)
+    chains, draws = whole("chains", chains), whole("draws", draws)
     seed = chosen_seed(seed)
     tree = chosen.fit(problem, jax.random.key(seed), chains=chains, draws=draws, progress=_stage(progress, chosen.name))
     tree.attrs["seed"] = seed
@@ -75,7 +76,7 @@ def compare(
     seed: int | None = None,
     chains: int = 4,
     draws: int = 1000,
-    max_draws: int = 5000,
+    max_draws: int | None = None,
     tolerance: float | Tolerance = 0.1,
     embed_data: bool = True,
     command: str | None = None,
@@ -93,7 +94,7 @@ def compare(
         seed: determines the run; chosen and stored where none is given.
         chains: of the reference.
         draws: of each chain, to begin with.
-        max_draws: of each chain, at most.
+        max_draws: of each chain, at most; by default 5000, or `draws` where that is more.
         tolerance: the share of an sd that does not matter, or a `Tolerance`.
         embed_data: keep at most 5 000 rows of the data in the result.
         command: the command line that does this again, for the record.
@@ -108,7 +109,8 @@ def compare(
     chosen = [resolve(m) for m in (defaults(problem) if methods is None else methods)]
     judge = resolve(reference)
     _check(problem, chosen, judge)
-    _counts(chains=chains, draws=draws, max_draws=max_draws)
+    chains, draws = whole("chains", chains), whole("draws", draws, posterior.FEWEST)
+    max_draws = max(MAX_DRAWS, draws) if max_draws is None else whole("max_draws", max_draws, draws)
     tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=tolerance)
     seed = chosen_seed(seed)
 
@@ -170,7 +172,7 @@ def chosen_seed(seed: int | None) -> int:
     if seed is None:
         return secrets.randbelow(2**31)
     if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**63:
-        raise SettingError(f"seed is {seed!r}; want a whole number, 0 or more")
+        raise SettingError(f"seed is {seed!r}; want a whole number from 0 to {2**63 - 1}")
     return int(seed)
 
 
@@ -186,12 +188,6 @@ def _pivot(problem: Problem, cavi: DataTree | None, seed: int) -> Pivot:
 
 def _stage(progress, name: str):
     return None if progress is None else lambda done, total: progress(name, done, total)
-
-
-def _counts(**values: int) -> None:
-    for name, value in values.items():
-        if isinstance(value, bool) or int(value) != value or value < 1:
-            raise SettingError(f"{name} is {value!r}; want a whole number, 1 or more")
 
 
 def _check(problem: Problem, methods: Sequence[Method], judge: Method) -> None:

@@ -30,7 +30,7 @@ class Coordinates(Protocol):
     """A bijection between coordinates v, in which a sampler moves, and the program's unconstrained u. A pytree."""
 
     def to_program(self, v: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
-        """u, and log|du / dv| up to a constant, ()."""
+        """u, and log|du / dv|, ()."""
         ...
 
     def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:

@@ -25,6 +25,7 @@ _INDEX = re.compile(r"|unnamed: \d+|__index_level_\d+__|index|rownames|row_?n(um
 _KINDS = {"O": "objects", "U": "text", "S": "text", "T": "text", "b": "booleans", "c": "complex numbers"}
 _COLLINEAR = 1e-8  # 1 - |correlation| below which two columns say the same
 _CODES = 10  # no more distinct whole numbers than this look like categories
+_HUGE = 1e30  # a variance is a square, and its Monte Carlo error a fourth power of that
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,7 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
     values = np.ascontiguousarray(np.column_stack([found.numeric[name] for name in taken]) + 0.0)
     if not np.isfinite(values).all():
         raise _not_finite(values, taken, found)
+    _representable(values, taken, found.label)
     values.flags.writeable = False
     head = json.dumps([values.shape, taken]).encode()
     return Table(
@@ -119,7 +121,7 @@ def _open(source: Any) -> _Source:
 def _file(path: Path) -> _Source:
     label, suffix, wanted = path.name, path.suffix.lower(), ", ".join(FORMATS)
     if not path.exists():
-        close = difflib.get_close_matches(label, [p.name for p in path.parent.glob("*")], n=1)
+        close = difflib.get_close_matches(label, [p.name for p in path.parent.glob("*")], n=1, cutoff=0.75)
         hint = f"; did you mean {str(path.with_name(close[0]))!r}?" if close else "."
         raise DataError(f"there is no file {str(path)!r}{hint}")
     if path.is_dir():
@@ -152,8 +154,8 @@ def _csv(path: Path, delimiter: str) -> _Source:
     from pyarrow import ArrowInvalid
 
     first = next(_lines(path, delimiter), (0, []))[1]
-    if delimiter == "," and len(first) == 1 and ";" in first[0]:
-        delimiter, first = ";", next(_lines(path, ";"))[1]
+    if other := next((d for d in ";\t" if delimiter == "," and len(first) == 1 and d in first[0]), None):
+        delimiter, first = other, next(_lines(path, other))[1]
     header = {bool(_NUMBER.fullmatch(cell)) for cell in first if cell.strip()} != {True}
     names = None if header else [f"x{j}" for j in range(len(first))]
     parse = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
@@ -227,7 +229,9 @@ def _frame(native: Any, label: str) -> _Source:
 def _choose(found: _Source, columns: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """The columns to take, and what to say of those that only number the rows."""
     if columns is not None:
-        chosen = [columns] if isinstance(columns, str) else list(columns)
+        chosen = [columns] if isinstance(columns, str) else list(columns) if isinstance(columns, list | tuple) else []
+        if not all(isinstance(name, str) for name in chosen) or not isinstance(columns, str | list | tuple):
+            raise SettingError(f"columns is {columns!r}; want names of columns.")
         if not chosen or len(set(chosen)) < len(chosen):
             raise SettingError(f"columns is {_listed(chosen) or 'empty'}; want at least one name, each once.")
         for name in chosen:
@@ -256,6 +260,18 @@ def _not_finite(values: np.ndarray, names: list[str], found: _Source) -> DataErr
     among = _listed([names[j] for j in np.flatnonzero(bad.any(axis=0))])
     more = f", the first of {bad.sum()} missing or infinite cells (in {among})" if bad.sum() > 1 else ""
     return DataError(f"{found.label} has {held} in {where}{more}; drop the rows or fill the cells.")
+
+
+def _representable(values: np.ndarray, names: list[str], label: str) -> None:
+    """Refuse a column whose squares leave the floating-point numbers."""
+    largest, spread = np.abs(values).max(axis=0), np.ptp(values, axis=0)
+    for name, high, width in zip(names, largest, spread, strict=True):
+        if high > _HUGE or 0 < width < 1 / _HUGE:
+            got = f"holds {high:.3g}" if high > _HUGE else f"spans only {width:.3g}"
+            raise DataError(
+                f"column {name!r} of {label} {got}; want values up to {_HUGE:.0e} that span {1 / _HUGE:.0e} or more: "
+                "give it in another unit."
+            )
 
 
 def _cautions(values: np.ndarray, names: list[str]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Real
+from typing import Any
 
 
 class SettingError(ValueError):
@@ -16,6 +18,15 @@ class DataError(ValueError):
 
 class NumericalError(ArithmeticError):
     """A computation left the numbers it should stay among. Exit code 4."""
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A setting as a whole number, `least` or more; a SettingError where it is anything else."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if number >= least and number.is_integer():
+            return int(number)
+    raise SettingError(f"{name} is {value!r}; want a whole number, {least} or more")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> SettingError:

@@ -23,6 +23,8 @@ from vi_vs_mcmc.problem import Problem
 
 PACKAGES = ("vi-vs-mcmc", "jax", "numpyro", "arviz-stats", "numpy", "plotly")
 SAMPLE = ("chain", "draw")
+FEWEST = 4  # draws of a chain: its halves have a variance each
+HUGE = 1e70  # beyond it fourth powers, of which a Monte Carlo error of an sd is made, leave the floating-point numbers
 
 
 def versions() -> dict[str, str]:
@@ -165,6 +167,10 @@ def load(path: str | Path) -> DataTree:
         DataError: no such file, not netCDF, or no `posterior` group with chain and draw.
     """
     path = Path(path)
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder; want a posterior saved as netCDF by ArviZ, such as {path}/posteriors/nuts.nc"
+        )
     if not path.is_file():
         raise DataError(f"no file {path}; want a posterior saved as netCDF by ArviZ")
     try:
@@ -176,11 +182,11 @@ def load(path: str | Path) -> DataTree:
     return tree
 
 
-def finite(draws: DataArray, where: str) -> None:
-    """Refuse draws that are not finite.
+def usable(draws: DataArray, where: str) -> None:
+    """Refuse draws that are not finite, or of which moments cannot be computed.
 
     Raises:
-        DataError: names the parameter and how many of its draws.
+        DataError: names the parameter, and how many of its draws or how large.
     """
     bad = ~np.isfinite(draws.values)
     if bad.any():
@@ -189,6 +195,13 @@ def finite(draws: DataArray, where: str) -> None:
         raise DataError(
             f"{where}: {counts[worst]} draws of {draws.parameter.values[worst]} are not finite; want numbers in every draw"
         )
+    largest, spread = np.abs(draws.values).max((0, 1)), np.ptp(draws.values, (0, 1))
+    for name, high, width in zip(draws.parameter.values, largest, spread, strict=True):
+        if high > HUGE or 0 < width < 1 / HUGE:
+            got = f"reach {high:.3g}" if high > HUGE else f"span only {width:.3g}"
+            raise DataError(
+                f"{where}: draws of {name} {got}; want {1 / HUGE:.0e} to {HUGE:.0e}: give it in another unit"
+            )
 
 
 def _marginal_bound(stats: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,6 +79,10 @@ class Problem:
     def __post_init__(self):
         if not callable(self.program):
             raise SettingError(f"a problem needs a NumPyro program, a function; got {type(self.program).__name__}")
+        try:
+            inspect.signature(self.program).bind(*self.args, **self.kwargs)
+        except TypeError as error:
+            raise SettingError(f"the program cannot be called with these args and kwargs: {error}") from None
         object.__setattr__(self, "args", tuple(_promoted(a, f"argument {i}") for i, a in enumerate(self.args)))
         object.__setattr__(self, "kwargs", {k: _promoted(v, k) for k, v in self.kwargs.items()})
         object.__setattr__(self, "name", self.name or getattr(self.program, "__name__", "program"))

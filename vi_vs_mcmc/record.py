@@ -57,6 +57,10 @@ class Comparison:
 
     def __str__(self) -> str:
         lines = [self.summary["headline"], self.summary["lede"]]
+        if left_out := self.summary["reference"]["left_out"]:
+            first, some = left_out[0], len(left_out)
+            more = f" and {some - 1} more {'are' if some > 2 else 'is'}" if some > 1 else " is"
+            lines.append(f"`{first['parameter']}`{more} left out of the verdict: {first['reason']}.")
         lines += [f"{name}: {', '.join(v['verdict'])}. {v['sentence']}" for name, v in self.summary["verdicts"].items()]
         return "\n".join(lines)
 
@@ -179,7 +183,7 @@ def _reference(found: Found) -> dict[str, Any]:
         "status": "passed" if state.passed else "failed",
         "sentence": story.of_reference(found.name, state),
         "rhat_max": value.get("R-hat, largest"),
-        "ess_min": min(value["bulk ESS, smallest"] or 0, value["tail ESS, smallest"] or 0),
+        "ess_min": min(value.get(f"{which} ESS, smallest") or 0.0 for which in ("bulk", "tail")),
         "ess_bulk_min": value.get("bulk ESS, smallest"),
         "ess_tail_min": value.get("tail ESS, smallest"),
         "ebfmi_min": value.get("E-BFMI, smallest"),

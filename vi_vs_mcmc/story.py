@@ -26,6 +26,8 @@ def of_reference(name: str, health: Health) -> str:
     if not health.passed:
         return f"Failed its own checks, so no verdict stands: {health.failures()}."
     value = {c.name: c.value for c in health.checks}
+    if "R-hat, largest" not in value:
+        return "No scalar is left to check."
     least = min(value["bulk ESS, smallest"] or 0, value["tail ESS, smallest"] or 0)
     facts = [
         f"R\u2011hat at most {value['R-hat, largest']:.3f}",
@@ -48,7 +50,7 @@ def listed(names: Sequence[str]) -> str:
 
 def _headline(summary: Summary) -> str:
     if _untold(summary):
-        if summary["reference"]["status"] == "passed":
+        if not any(entry["judged"] for entry in summary["verdicts"].values()):
             return "No verdict: nothing here can be judged."
         return f"No verdict: {_reference(summary)} did not pass its own checks."
     sentences = []

@@ -33,10 +33,10 @@ class Tolerance:
     mean: float = 0.25
 
     def __post_init__(self):
-        if not 0 < self.sd < 1 or not self.mean > 0:
-            raise SettingError(
-                f"the tolerance on an sd is {self.sd} and on a mean {self.mean}; want between 0 and 1, and above 0"
-            )
+        if not 0 < self.sd < 1:
+            raise SettingError(f"tolerance is {self.sd}; want a share of an sd, between 0 and 1")
+        if not 0 < self.mean < float("inf"):
+            raise SettingError(f"the tolerance on a mean is {self.mean}; want a number above 0")
 
     def decide(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """The rows that decide: `overconfident`, `underconfident`, `biased`, and `open` where an interval straddles a limit.

@@ -34,7 +34,8 @@ class WhitenedMeans:
         root = LowerCholeskyTransform()(v["precisions"])
         step = jax.vmap(lambda l, x: solve_triangular(l, x, lower=True, trans=1))(root, v["means"])
         means = self.mean + step / jnp.sqrt(self.mean_precision)[:, None]
-        log_det = -jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)).sum()  # a constant is left out
+        log_det = -jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)).sum()
+        log_det -= 0.5 * self.mean.shape[-1] * jnp.log(self.mean_precision).sum()
         return {**v, "means": means}, log_det
 
     def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vi_vs_mcmc import data as tables
-from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.errors import SettingError, whole
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 
@@ -16,6 +16,8 @@ from . import lecture
 from .program import mixture
 from .structure import mixture_structure
 
+HUGE = 1e70  # of any setting: squares and fourth powers of it stay among the floating-point numbers
+LARGEST = 1e9  # of a prior's strength: beyond it and below its inverse, log-gamma functions lose every digit
 DIMS = {
     "weights": ("component",),
     "means": ("component", "feature"),
@@ -45,7 +47,7 @@ def gmm(
 
     Args:
         data: a csv, tsv, parquet or npy file, an array (N, D), a data frame; None for the lecture's 500 points.
-        components: number of components, K.
+        components: number of components, K; default 3.
         concentration: Dirichlet alpha, a number or (K,); default 1.
         mean: prior mean of the component means, (D,) or (K, D); default the data's mean.
         mean_precision: beta, how many rows the prior mean counts for, a number or (K,); default K^(-2/D).
@@ -57,7 +59,7 @@ def gmm(
         SettingError: a setting of the wrong kind, shape or range.
         DataError: data that cannot be read or used.
     """
-    count = _whole("components", components)
+    count = whole("components", components)
     builtin = data is None
     if builtin:
         data = lecture.lecture_data()
@@ -124,18 +126,6 @@ def _cautions(degrees_of_freedom: float, dimension: int) -> tuple[tuple[str, str
     )
 
 
-def _whole(name: str, value) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | np.integer)
-        or not np.isfinite(value)
-        or value != int(value)
-        or value < 1
-    ):
-        raise SettingError(f"{name} is {value!r}; want a whole number, 1 or more")
-    return int(value)
-
-
 def _numbers(name: str, value) -> np.ndarray:
     try:
         array = np.asarray(value, dtype=np.float64)
@@ -143,6 +133,8 @@ def _numbers(name: str, value) -> np.ndarray:
         raise SettingError(f"{name} is {value!r}; want numbers") from None
     if not np.isfinite(array).all():
         raise SettingError(f"{name} holds a value that is not finite: {value!r}")
+    if np.abs(array).max(initial=0) > HUGE:
+        raise SettingError(f"{name} holds {np.abs(array).max():.3g}; want {HUGE:.0e} at most")
     return array
 
 
@@ -157,6 +149,10 @@ def _vector(name: str, value, default: float, count: int, *, above: float) -> np
     array = _filled(name, value, default, (count,))
     if not (array > above).all():
         raise SettingError(f"{name} is {array.min():g}; want more than {above:g}")
+    if not ((array < LARGEST) & (array > 1 / LARGEST)).all():
+        raise SettingError(
+            f"{name} is {array.flat[np.abs(np.log(array)).argmax()]:g}; want {1 / LARGEST:g} to {LARGEST:g}"
+        )
     return array
 
 

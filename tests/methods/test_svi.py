@@ -10,7 +10,7 @@ from scipy import stats
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc.methods import svi
-from vi_vs_mcmc.methods.starts import AsTheyAre
+from vi_vs_mcmc.methods.starts import AsTheyAre, Target
 
 CHAINS, DRAWS = 4, 2500
 
@@ -24,6 +24,10 @@ def target() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(5)
     root = rng.normal(size=(5, 5))
     return rng.normal(scale=3, size=5), root @ root.T + 0.1 * np.eye(5)
+
+
+def target_of(problem):
+    return Target(*problem.bound, problem.supports, AsTheyAre())
 
 
 def fit(problem: vm.Problem, guide: str, **settings):
@@ -136,7 +140,7 @@ def two_modes(distance):
 
 
 def test_two_starts_that_end_at_two_modes_are_not_convergence(monkeypatch):
-    starts = lambda *_, **__: ({"x": jnp.array([-4.0, 4.0])}, AsTheyAre())
+    starts = lambda problem, *_, **__: ({"x": jnp.array([-4.0, 4.0])}, target_of(problem))
     monkeypatch.setattr(svi, "starting_points", starts)
     tree = fit(vm.Problem(two_modes, args=(np.array(5.0),)), "AutoNormal", max_steps=20_000)
     assert tree.attrs["status"] == "not converged"
@@ -161,7 +165,7 @@ def test_an_elbo_that_is_never_a_number_is_an_error():
 
 
 def test_a_start_from_which_the_elbo_is_never_a_number_leaves_the_other_one(monkeypatch):
-    starts = lambda *_, **__: ({"x": jnp.array([-20.0, 20.0])}, AsTheyAre())
+    starts = lambda problem, *_, **__: ({"x": jnp.array([-20.0, 20.0])}, target_of(problem))
     monkeypatch.setattr(svi, "starting_points", starts)
     tree = fit(vm.Problem(broken_above_zero, args=(np.array(-20.0),)), "AutoNormal", max_steps=3000)
     assert tree.attrs["status"] == "not converged"

@@ -13,7 +13,7 @@ from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import engine, posterior
 from vi_vs_mcmc.conjugate import Conjugate, Natural
-from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.errors import SettingError, whole
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem, unconstrain
 from vi_vs_mcmc.streams import MODES, stream
@@ -81,8 +81,8 @@ class CAVI:
     def __post_init__(self):
         if not 0 < self.tol < 1:
             raise SettingError(f"tol is {self.tol}; want a number between 0 and 1")
-        if self.restarts < 1 or self.max_sweeps < 1:
-            raise SettingError(f"restarts is {self.restarts} and max_sweeps {self.max_sweeps}; want 1 or more of each")
+        for name in ("restarts", "max_sweeps"):
+            whole(name, getattr(self, name))
 
     def optima(self, model: Conjugate, key: Array, *, progress=None) -> Optima:
         """Fit all restarts; sorted by ELBO, labels in their canonical order."""

@@ -21,10 +21,10 @@ from numpyro.infer.hmc import hmc
 from xarray import DataTree
 
 from vi_vs_mcmc import posterior
-from vi_vs_mcmc.errors import NumericalError, SettingError
-from vi_vs_mcmc.methods.starts import starting_points
+from vi_vs_mcmc.errors import NumericalError, SettingError, whole
+from vi_vs_mcmc.methods.starts import Target, starting_points
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem
+from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
 
 CHUNK = 100  # draws between two looks at the clock
@@ -53,8 +53,8 @@ class NUTS:
     describes = "Hamiltonian Monte Carlo"
 
     def __post_init__(self):
-        if self.warmup < 1 or self.max_tree_depth < 1 or self.restarts < 1:
-            raise SettingError("warmup, max_tree_depth and restarts want 1 or more")
+        for name in ("warmup", "max_tree_depth", "restarts"):
+            whole(name, getattr(self, name))
         if not 0 < self.target_accept < 1:
             raise SettingError(f"target_accept is {self.target_accept}; want a number between 0 and 1")
 
@@ -84,12 +84,11 @@ class Sampler:
     def __init__(self, settings: NUTS, problem: Problem, key: Array, chains: int, progress=None):
         self._began = time.perf_counter()
         self._settings, self._problem, self._chains = settings, problem, chains
-        self._call, self._arrays = problem.bound
         self._seed = int(jax.random.key_data(key)[-1])
         self._warmup = -(-settings.warmup // CHUNK) * CHUNK
         key_run = stream(key, settings.name)
-        start, coordinates = starting_points(problem, key, chains, settings.restarts, f"{settings.name} start")
-        self._kernel = (self._call, settings, self._warmup, self._arrays, coordinates)
+        start, target = starting_points(problem, key, chains, settings.restarts, f"{settings.name} start")
+        self._kernel = (settings, self._warmup, target)
         self._state = _init(*self._kernel, jax.random.split(key_run, chains), start)
         if not np.isfinite(np.asarray(self._state.potential_energy)).all():
             raise NumericalError("the log density is not finite at a chain's start; check the data and the prior")
@@ -149,32 +148,24 @@ class Sampler:
         return {name: np.swapaxes(np.asarray(value), 0, 1) for name, value in out.items()}
 
 
-def _functions(call: Call, settings: NUTS, warmup: int, arrays, coordinates):
+def _functions(settings: NUTS, warmup: int, target: Target):
     """NumPyro's init and sample functions; the second reads variables that a call of the first sets."""
-
-    def potential(v):
-        u, log_det = coordinates.to_program(v)
-        return -call.log_density(arrays, u) - log_det
-
-    init, sample = hmc(potential, algo="NUTS")
+    init, sample = hmc(lambda w: -target.log_density(w), algo="NUTS")
     options = {"target_accept_prob": settings.target_accept, "dense_mass": settings.dense_mass}
-    begin = lambda key, v: init(v, warmup, rng_key=key, max_tree_depth=settings.max_tree_depth, **options)
+    begin = lambda key, w: init(w, warmup, rng_key=key, max_tree_depth=settings.max_tree_depth, **options)
     return begin, sample
 
 
-@partial(jax.jit, static_argnums=range(3))
-def _init(call: Call, settings: NUTS, warmup: int, arrays, coordinates, keys, start):
-    begin, _ = _functions(call, settings, warmup, arrays, coordinates)
-    return jax.vmap(begin)(keys, jax.vmap(coordinates.from_program)(start))
+@partial(jax.jit, static_argnums=(0, 1))
+def _init(settings: NUTS, warmup: int, target: Target, keys, start):
+    begin, _ = _functions(settings, warmup, target)
+    return jax.vmap(begin)(keys, start)
 
 
-@partial(jax.jit, static_argnums=range(3))
-def _chunk(call: Call, settings: NUTS, warmup: int, arrays, coordinates, state):
-    begin, sample = _functions(call, settings, warmup, arrays, coordinates)
+@partial(jax.jit, static_argnums=(0, 1))
+def _chunk(settings: NUTS, warmup: int, target: Target, state):
+    begin, sample = _functions(settings, warmup, target)
     jax.vmap(begin)(state.rng_key, state.z)  # for its side effects while tracing; the compiler drops it
-
-    def sites(v):
-        return call.constrain(arrays, coordinates.to_program(v)[0])
 
     def body(state, _):
         state = jax.vmap(lambda s: sample(s, (), {}))(state)
@@ -184,6 +175,6 @@ def _chunk(call: Call, settings: NUTS, warmup: int, arrays, coordinates, state):
             "n_steps": state.num_steps,
             "potential": state.potential_energy,
         }
-        return state, jax.vmap(sites)(state.z) | stats
+        return state, jax.vmap(target.sites)(state.z) | stats
 
     return jax.lax.scan(body, state, None, CHUNK)

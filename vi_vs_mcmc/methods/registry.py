@@ -53,6 +53,8 @@ def resolve(method: str | Method) -> Method:
     family, _, guide = method.partition(":")
     if family == "svi" and guide in guides():
         return SVI(guide=guide)
+    if method == "svi":
+        raise SettingError("svi wants a guide: svi:AutoNormal (mean field) or svi:AutoMultivariateNormal, for instance")
     raise unknown("method", method, known())
 
 

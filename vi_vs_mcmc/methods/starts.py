@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from numpyro.distributions import biject_to
 
 from vi_vs_mcmc.conjugate import Coordinates
-from vi_vs_mcmc.methods.cavi import CAVI, drawn
+from vi_vs_mcmc.methods.cavi import BATCH, CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
 from vi_vs_mcmc.streams import MODES, stream
@@ -34,27 +35,95 @@ class AsTheyAre:
         return dict(u)
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Standardised:
+    """w = (v - centre) / scale: coordinates v in units of q's sds, so that no unit of the data slows the warm-up."""
+
+    inner: Coordinates
+    centre: dict[str, Array]
+    scale: dict[str, Array]
+
+    def to_program(self, w: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        """u, and log|du / dw|, ()."""
+        u, log_det = self.inner.to_program({name: self.centre[name] + self.scale[name] * w[name] for name in w})
+        return u, log_det + jnp.sum(jnp.stack([jnp.log(scale).sum() for scale in self.scale.values()]))
+
+    def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:
+        """w from u."""
+        v = self.inner.from_program(u)
+        return {name: (v[name] - self.centre[name]) / self.scale[name] for name in v}
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["arrays", "supports", "coordinates"], meta_fields=["call"])
+@dataclass(frozen=True)
+class Target:
+    """The posterior's density in the coordinates w that chains and guides move in."""
+
+    call: Call
+    arrays: Sequence[Array]
+    supports: dict
+    coordinates: Coordinates
+
+    def log_density(self, w: Mapping[str, Array]) -> Array:
+        """log p(x, theta) with respect to w, ()."""
+        u, log_det = self.coordinates.to_program(w)
+        return self.call.log_density(self.arrays, u) + log_det
+
+    def log_volume(self, w: Mapping[str, Array]) -> Array:
+        """log|d theta / dw|, (): what `log_density` adds to the density of the constrained sites."""
+        u, log_det = self.coordinates.to_program(w)
+        transforms = {name: biject_to(support) for name, support in self.supports.items()}
+        each = [t.log_abs_det_jacobian(u[name], t(u[name])).sum() for name, t in transforms.items()]
+        return sum(each, log_det)
+
+    def sites(self, w: Mapping[str, Array]) -> dict[str, Array]:
+        """Latent and deterministic sites on their constrained scale."""
+        return self.call.constrain(self.arrays, self.coordinates.to_program(w)[0])
+
+
 @in_float64
 def starting_points(
-    problem: Problem, key: Array, chains: int, restarts: int, name: str
-) -> tuple[dict[str, Array], Coordinates]:
-    """Unconstrained starting points, leaves (chains, ...), and coordinates to move in.
+    problem: Problem, key: Array, chains: int, restarts: int, name: str, *, aligned: bool = False
+) -> tuple[dict[str, Array], Target]:
+    """Starting points, leaves (chains, ...), and the density in the coordinates that they are in.
 
-    With a closed form: draws of q at the modes found, and coordinates that q makes round; a mode gets chains in
-    proportion to the softmax of the ELBOs of the distinct optima. Else random points, and the program's coordinates.
+    With a closed form: draws of q at the modes found, and coordinates in units of q's sds, rounder or, with `aligned`,
+    along the program's own unconstrained axes; a mode gets chains in proportion to the softmax of the ELBOs of the distinct
+    optima. Else random points, and the program's coordinates.
     """
+    target = partial(Target, *problem.bound, problem.supports)
     if problem.conjugate is None:
-        return _random_starts(problem, stream(key, name), chains), AsTheyAre()
+        return _random_starts(problem, stream(key, name), chains), target(AsTheyAre())
     optima = CAVI(restarts=restarts).optima(problem.conjugate, stream(key, MODES))
     chosen = optima.allocate(chains, NEGLIGIBLE)
     keys = jax.random.split(stream(key, name), chains)
     points = []
     for chain, mode in enumerate(chosen):
         eta = jax.tree.map(lambda leaf, mode=mode: jnp.asarray(leaf[mode]), optima.eta)
-        theta = drawn(problem.conjugate, eta, keys[chain], 1, problem.supports)[0]
-        points.append(unconstrain(problem.supports, {name: theta[name][0] for name in problem.latent})[0])
-    coordinates = problem.conjugate.coordinates(jax.tree.map(jnp.asarray, optima.best()))
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *points), coordinates
+        theta = drawn(problem.conjugate, eta, keys[chain], BATCH, problem.supports)[0]
+        u = _unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
+        points.append(u)
+    best = jax.tree.map(jnp.asarray, optima.best())
+    inner = AsTheyAre() if aligned else problem.conjugate.coordinates(best)
+    first = jax.tree.map(lambda *leaves: jnp.stack([x[0] for x in leaves]), *points)
+    start, units = _standardised(inner, points[0], first)
+    return start, target(units)
+
+
+@jax.jit
+def _unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
+    return jax.vmap(lambda t: unconstrain(supports, t)[0])(theta)
+
+
+@jax.jit
+def _standardised(
+    inner: Coordinates, u: dict[str, Array], points: dict[str, Array]
+) -> tuple[dict[str, Array], Standardised]:
+    """Points in units of the sds of draws u, and those units; leaves of both (draws, ...)."""
+    v = jax.vmap(inner.from_program)(u)
+    units = Standardised(inner, jax.tree.map(lambda leaf: leaf.mean(0), v), jax.tree.map(lambda leaf: leaf.std(0), v))
+    return jax.vmap(units.from_program)(points), units
 
 
 def _random_starts(problem: Problem, key: Array, number: int) -> dict[str, Array]:

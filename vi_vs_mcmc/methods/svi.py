@@ -24,10 +24,10 @@ from jax import Array
 from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import posterior
-from vi_vs_mcmc.errors import NumericalError, SettingError, unknown
+from vi_vs_mcmc.errors import NumericalError, SettingError, unknown, whole
 from vi_vs_mcmc.methods import autoguide
 from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
-from vi_vs_mcmc.methods.starts import starting_points
+from vi_vs_mcmc.methods.starts import Target, starting_points
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
@@ -71,8 +71,10 @@ class SVI:
     def __post_init__(self):
         if self.guide not in guides():
             raise unknown("autoguide", self.guide, guides())
-        if not self.step_size > 0 or self.particles < 1 or self.max_steps < 1:
-            raise SettingError("step_size wants a number above 0; particles and max_steps want 1 or more")
+        for name in ("particles", "max_steps", "restarts"):
+            whole(name, getattr(self, name))
+        if not self.step_size > 0:
+            raise SettingError(f"step_size is {self.step_size}; want a number above 0")
 
     @property
     def name(self) -> str:
@@ -94,8 +96,8 @@ class SVI:
         """
         began = time.perf_counter()
         key_fit, key_draw = jax.random.split(stream(key, self.name))
-        start, _ = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start")
-        climb = _Climb(self, problem, key_fit, start)
+        start, target = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start", aligned=True)
+        climb = _Climb(self, target, key_fit, start)
         climb.run(progress)
         theta, log_p, log_q = climb.draws(key_draw, chains * draws)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
@@ -125,16 +127,14 @@ class SVI:
 class _Climb:
     """The state of one optimisation: step sizes, windows, and the averages that are judged."""
 
-    def __init__(self, settings: SVI, problem: Problem, key: Array, start: dict[str, Array]):
-        self._settings, self._problem = settings, problem
-        self._call, self._arrays = problem.bound
-        self._static = (self._call, settings.guide, settings.particles)
-        self._start = start
+    def __init__(self, settings: SVI, target: Target, key: Array, start: dict[str, Array]):
+        self._settings, self._start = settings, start
+        self._machine = (settings.guide, settings.particles, target)
         self._key = key
         try:
-            self._state = autoguide.begin(*self._static, self._arrays, start, jax.random.split(key, STARTS))
+            self._state = autoguide.begin(*self._machine, start, jax.random.split(key, STARTS))
         except ValueError as error:
-            raise SettingError(f"the guide {settings.guide} does not suit {problem.name!r}: {error}") from error
+            raise SettingError(f"the guide {settings.guide} does not suit this program: {error}") from error
         self.steps, self.converged, self.distance, self.sentence = 0, False, float("nan"), ""
         self._losses: list[np.ndarray] = []  # each (STARTS, BLOCK / PIECE)
         self._best = 0
@@ -169,19 +169,17 @@ class _Climb:
         average = jax.tree.map(lambda leaf: leaf[self._best], self._average)
         start = jax.tree.map(lambda leaf: leaf[self._best], self._start)
         if self._settings.guide in NO_DENSITY:
-            theta = autoguide.sample(*self._static, self._arrays, start, average, key, number)
+            theta = autoguide.sample(*self._machine, start, average, key, number)
             zero = np.zeros(number)
             return jax.tree.map(np.asarray, theta), zero, zero
         keys = jax.random.split(key, number)
-        return jax.tree.map(
-            np.asarray, autoguide.draw(*self._static, self._arrays, self._problem.supports, start, average, keys)
-        )
+        return jax.tree.map(np.asarray, autoguide.draw(*self._machine, start, average, keys))
 
     def _window(self, step_size: float, blocks: int, progress) -> _Window:
         means, squares, losses = [], [], []
         for _ in range(blocks):
             self._state, (mean, square, loss) = autoguide.block(
-                *self._static, self._arrays, self._start, self._state, jnp.asarray(step_size)
+                *self._machine, self._start, self._state, jnp.asarray(step_size)
             )
             means.append(mean)
             squares.append(square)
@@ -200,9 +198,7 @@ class _Climb:
         self._best = int(elbo.argmax())
         self._average = jax.tree.map(lambda *leaves: sum(leaves) / blocks, *means)
         location, log_scale = autoguide.summary(
-            *self._static,
-            self._arrays,
-            self._problem.supports,
+            *self._machine,
             self._start,
             self._average,
             jax.random.split(self._key, PROBES),
@@ -213,7 +209,7 @@ class _Climb:
     def _agree(self, before: _Window, now: _Window) -> bool:
         """Whether two windows, and two starts, tell one story; the sentence says which test failed, with its number."""
         settings, sd = self._settings, np.exp(np.minimum(before.log_scale, now.log_scale))
-        if settings.guide == "AutoDelta":
+        if settings.guide == autoguide.POINT:
             sd = np.ones_like(sd)
         moved = float((np.abs(now.location - before.location) / sd).max())
         scaled = float(np.abs(now.log_scale - before.log_scale).max())

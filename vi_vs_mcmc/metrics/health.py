@@ -26,9 +26,16 @@ class Check:
     passed: bool
 
     @property
+    def shown(self) -> str:
+        """The value, with as many digits as tell it from a limit."""
+        if self.value is None:
+            return "unknown"
+        return f"{self.value:.5g}" if self.name.startswith("R-hat") else f"{self.value:.4g}"
+
+    @property
     def curable(self) -> bool:
         """Whether more draws may mend it."""
-        return self.name.startswith(("R-hat", "bulk", "tail"))
+        return self.value is not None and self.name.startswith(("R-hat", "bulk", "tail"))
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,7 @@ class Health:
 
     def failures(self) -> str:
         """The failed checks in words, with their numbers."""
-        return ", ".join(
-            f"{c.name} {c.value:.4g} (want {c.wanted})" for c in self.checks if not c.passed and c.value is not None
-        )
+        return ", ".join(f"{c.name} {c.shown} (want {c.wanted})" for c in self.checks if not c.passed)
 
 
 def health(tree: DataTree, reference: Marginals, judged: np.ndarray) -> Health:
@@ -73,11 +78,13 @@ def health(tree: DataTree, reference: Marginals, judged: np.ndarray) -> Health:
     tail = each(lambda x: array_stats.ess(x, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)))
     worst = lambda values, pick: float(pick(values[judged])) if judged.any() else float("nan")
     r, b, t = worst(rhat, np.max), worst(bulk, np.min), worst(tail, np.min)
+    several = draws.shape[0] > 1
     checks = [
-        Check("R-hat, largest", r, f"below {RHAT}", bool(r < RHAT)),
+        Check("R-hat, largest", r if several else None, f"below {RHAT}" if several else "two chains", bool(r < RHAT)),
         Check("bulk ESS, smallest", b, f"at least {ESS:.0f}", bool(b >= ESS)),
         Check("tail ESS, smallest", t, f"at least {ESS:.0f}", bool(t >= ESS)),
     ]
+    checks = checks if judged.any() else []
     stats = tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else {}
     divergences = None
     if "diverging" in stats:

@@ -143,9 +143,9 @@ def _sortable(value: float) -> float:
 def _tile(check: dict[str, Any]) -> Tile:
     value, wanted = check.get("value"), str(check.get("wanted") or "")
     if value is None:
-        return Tile(capital(str(check["name"])), "–", "not known", None)
+        return Tile(capital(str(check["name"])), "–", f"not known: wants {wanted}" if wanted else "not known", None)
     passed = bool(check.get("passed"))
     wanted = re.sub(r"(?<=\d) ?%", "\u202f%", wanted)
     name = capital(str(check["name"]))
-    shown = number(value, 3) if 0.9 < value < 1.1 else trimmed(value, 3) if abs(value) < 100 else count(value)
+    shown = number(value, 4) if 0.9 < value < 1.1 else trimmed(value, 3) if abs(value) < 100 else count(value)
     return Tile(name, shown, f"{'passes' if passed else 'fails'}: {wanted}".rstrip(": "), passed)
