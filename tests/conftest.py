@@ -1,7 +1,24 @@
 """One key for all; compiled programs are kept for the length of a session, since many tests share their shapes."""
 
+from pathlib import Path
+
 import jax
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+LECTURE = ("test_cavi", "test_nuts", "test_cli", "test_compare", "test_docs")
+
+
+class ByProgram(LoadScopeScheduling):
+    """A file's tests run in one process, and all of the files that compile the same programs, those of the lecture's data."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "lecture" if Path(file).stem in LECTURE else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByProgram(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -75,6 +75,47 @@ def _two_means(rng) -> Dataset:
     return Dataset({"means": (("chain", "draw", "component"), np.take_along_axis(means, order, -1))})
 
 
+BOTH = ("chain", "draw")
+ODD = DataTree.from_dict(
+    {
+        "/posterior": Dataset(
+            {
+                "fixed": ("k", np.arange(3.0)),
+                "nothing": ((*BOTH, "none"), np.zeros((2, 50, 0))),
+                "complex": (BOTH, np.full((2, 50), 1j)),
+                "words": (BOTH, np.full((2, 50), "x")),
+            }
+        )
+    }
+)
+
+
+def test_what_is_not_a_parameter_is_passed_over():
+    a, b = tree(0.9), tree()
+    for t in (a, b):
+        odd = ODD["posterior"].to_dataset().isel(chain=[0] * 4, draw=[0] * 1000)
+        t["posterior"] = DataTree(t["posterior"].to_dataset().merge(odd))
+    assert not set(vm.check(a, b).table["parameter"]) & set(ODD["posterior"].data_vars)
+
+
+@pytest.mark.parametrize("dim", ["draw", "chain", "component"])
+def test_an_exchangeable_dimension_must_be_one_of_the_parameters(dim):
+    with pytest.raises(vm.SettingError, match=f"'{dim}'.*want"):
+        vm.check(tree(), tree(), exchangeable=dim)
+
+
+def test_one_chain_cannot_pass_and_the_verdict_says_why():
+    found = vm.check(tree(), tree(chains=1, draws=4000))
+    assert found.summary["reference"]["rhat_max"] is None
+    assert "R-hat, largest unknown (want two chains)" in found.summary["verdicts"]["vi"]["sentence"]
+
+
+def test_a_reference_that_only_a_file_names_is_called_the_reference():
+    entry = vm.check(tree(0.6), tree()).summary["verdicts"]["vi"]
+    assert "of the reference posterior" in entry["sentence"]
+    assert "mcmc" not in entry["sentence"]
+
+
 @pytest.mark.parametrize(
     ("vi", "mcmc", "words"),
     [
@@ -85,7 +126,11 @@ def _two_means(rng) -> Dataset:
         ),
         (tree(size=2), tree(size=3), r"theta has shape \(2,\) in vi and \(3,\) in mcmc"),
         (DataTree.from_dict({"/prior": Dataset()}), tree(), "want a group 'posterior'"),
-        (tree(draws=1, chains=1), tree(), "one draw"),
+        (tree(draws=3, chains=2), tree(), "vi has 2 chains of 3 draws; want 4 draws or more in each chain"),
+        (tree(scale=1e300), tree(), "draws of theta.* reach .*e\\+300; want"),
+        (tree(), tree(scale=1e-300), "draws of theta.* span only .*e-300"),
+        (tree(), tree(scale=0.0), "every parameter is constant in mcmc"),
+        (ODD, ODD, "no parameter in common .real numbers with dims chain and draw.: vi has none"),
         (tree(shift=np.nan), tree(), "are not finite"),
     ],
 )

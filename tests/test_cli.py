@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -45,14 +46,11 @@ def test_json_on_stdout_is_the_summary_and_nothing_else(run):
     assert summary["command"] == "vi-vs-mcmc compare gmm --draws 100 --max-draws 100 --method cavi --seed 1 --json"
 
 
-def test_a_seed_that_was_chosen_is_in_the_command_that_does_it_again(run):
-    _, out, _ = run("compare", "gmm", *FEW[:-2], "--json")
+def test_strict_exits_1_on_anything_but_calibrated_and_a_chosen_seed_is_in_the_command(run):
+    code, out, _ = run("compare", "gmm", *FEW[:-2], "--strict", "--json")
     summary = json.loads(out)
+    assert code == 1
     assert summary["command"].endswith(f"--seed {summary['seed']}")
-
-
-def test_strict_exits_1_on_anything_but_calibrated(run):
-    assert run("compare", "gmm", *FEW, "--strict")[0] == 1
 
 
 def test_a_csv_and_settings_reach_the_model(run, lecture):
@@ -117,6 +115,15 @@ BAD = {  # name: (arguments, exit code, words that must be said)
         "scale has shape (1, 1); want (2, 2) or (3, 2, 2)",
     ),
     "a ragged mean": (("compare", "gmm", "--set", "mean=[[1,2],[3]]"), 2, "want numbers"),
+    "columns that are no names": (("compare", "gmm", "--set", "columns=5"), 2, "columns is 5; want names of columns"),
+    "a prior beyond all bounds": (("compare", "gmm", "--set", "degrees_of_freedom=1e12"), 2, "want 1e-09 to 1e+09"),
+    "no restart": (("compare", "gmm", "--restarts", "0"), 2, "restarts is 0; want a whole number, 1 or more"),
+    "fewer draws at most than to begin with": (
+        ("compare", "gmm", "--draws", "300", "--max-draws", "200"),
+        2,
+        "max_draws is 200",
+    ),
+    "a folder for a file": (("check", ".", "--against", "b.nc"), 3, "is a folder; want a posterior"),
     "a negative tolerance": (("compare", "gmm", "--tolerance", "-1"), 2, "tolerance"),
     "no chain": (("compare", "gmm", "--chains", "0"), 2, "chains is 0"),
     "an option that does not exist": (("compare", "gmm", "--sead", "1"), 2, "--sead"),
@@ -140,6 +147,11 @@ def test_bad_input_is_one_clear_sentence_and_its_exit_code(run, name):
 
 BAD_DATA = {
     "a missing cell": ("a,b\n1,2\n3,\n5,6\n7,8\n", "column 'b'"),
+    "a cell too large to square": ("a,b\n1,2\n3,1e300\n5,6\n7,8\n", "column 'b' of bad.csv holds 1e+300"),
+    "a column too small to square": (
+        "a,b\n1,2e-300\n3,1e-300\n5,6e-300\n7,8e-300\n",
+        "column 'b' of bad.csv spans only",
+    ),
     "an infinity": ("a,b\n1,2\n3,inf\n5,6\n7,8\n", "column 'b'"),
     "no row": ("a,b\n", "no rows"),
     "no numeric column": ("a\nx\ny\nz\nw\n", "numeric"),
@@ -181,6 +193,18 @@ def test_constant_and_collinear_columns_warn_of_what_follows(run):
     _, _, err = run("compare", "gmm", "--data", "odd.npy", "--chains", "0")  # refused right after the data are read
     assert "constant" in err
     assert "collinear" in err
+
+
+def test_an_interrupt_that_an_import_turned_into_another_error_exits_130(run, monkeypatch):
+    def interrupted(*_, **__):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("half imported") from None
+
+    monkeypatch.setattr("vi_vs_mcmc.plugins.load", interrupted)
+    code, _, err = run("compare", "gmm")
+    assert (code, err) == (130, "vi-vs-mcmc: interrupted\n")
 
 
 def test_an_interrupt_exits_130(run, monkeypatch):

@@ -161,12 +161,24 @@ def test_float32_arrays_are_promoted_with_a_warning():
         ({"methods": ["cavi"], "draws": 0}, "draws is 0"),
         ({"methods": ["cavi"], "chains": 1.5}, "chains is 1.5"),
         ({"methods": ["cavi"], "seed": -1}, "seed is -1"),
-        ({"methods": ["cavi"], "tolerance": 2.0}, "tolerance"),
+        ({"methods": ["cavi"], "seed": 2**70}, "from 0 to 9223372036854775807"),
+        ({"methods": ["cavi"], "draws": 3}, "draws is 3; want a whole number, 4 or more"),
+        ({"methods": ["cavi"], "draws": 300, "max_draws": 200}, "max_draws is 200; want a whole number, 300 or more"),
+        ({"methods": ["svi"]}, "svi wants a guide"),
+        ({"methods": ["cavi"], "tolerance": 2.0}, "tolerance is 2.0"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_any_work(lecture, arguments, words):
     with pytest.raises(vm.SettingError, match=words):
         vm.compare(lecture, **arguments)
+
+
+def test_a_program_that_cannot_be_called_is_refused_with_what_is_missing():
+    def program(x):
+        numpyro.sample("m", dist.Normal())
+
+    with pytest.raises(vm.SettingError, match="missing a required argument: 'x'"):
+        vm.Problem(program)
 
 
 def test_a_discrete_site_is_refused_with_the_way_out():

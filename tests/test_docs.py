@@ -106,6 +106,7 @@ def test_every_command_of_the_lecture_page_parses(words):
         resolve(method)
 
 
+@pytest.mark.slow
 def test_every_python_block_of_the_lecture_page_runs(capsys):
     blocks = re.findall(r"```python\n(.*?)```", LECTURE, flags=re.S)
     assert len(blocks) == 2

@@ -123,7 +123,7 @@ def test_restarts_side_by_side_are_each_alone():
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(
-    shape=st.sampled_from([(1, 2), (2, 4), (3, 1), (3, 3)]),  # each is compiled
+    shape=st.sampled_from([(1, 2), (2, 4), (3, 1)]),  # each is compiled
     seed=st.integers(0, 2**31),
     spread=st.sampled_from([1e-4, 1.0, 1e5]),
 )

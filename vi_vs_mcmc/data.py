@@ -154,7 +154,7 @@ def _csv(path: Path, delimiter: str) -> _Source:
     from pyarrow import ArrowInvalid
 
     first = next(_lines(path, delimiter), (0, []))[1]
-    if other := next((d for d in ";\t" if delimiter == "," and len(first) == 1 and d in first[0]), None):
+    if delimiter == "," and len(first) == 1 and (other := _splits(path)):
         delimiter, first = other, next(_lines(path, other))[1]
     header = {bool(_NUMBER.fullmatch(cell)) for cell in first if cell.strip()} != {True}
     names = None if header else [f"x{j}" for j in range(len(first))]
@@ -173,6 +173,15 @@ def _csv(path: Path, delimiter: str) -> _Source:
     if not header:
         found.notes.insert(0, f"{path.name} has no header: its first row is all numbers and counts as data.")
     return replace(found, line=lambda row: next(islice(_lines(path, delimiter), row + header, None))[0])
+
+
+def _splits(path: Path) -> str | None:
+    """What else than a comma splits the first two rows into equally many cells, more than one."""
+    for delimiter in ";\t":
+        lengths = {len(row) for _, row in islice(_lines(path, delimiter), 2)}
+        if len(lengths) == 1 and lengths != {1}:
+            return delimiter
+    return None
 
 
 def _lines(path: Path, delimiter: str, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
@@ -264,8 +273,9 @@ def _not_finite(values: np.ndarray, names: list[str], found: _Source) -> DataErr
 
 def _representable(values: np.ndarray, names: list[str], label: str) -> None:
     """Refuse a column whose squares leave the floating-point numbers."""
-    largest, spread = np.abs(values).max(axis=0), np.ptp(values, axis=0)
-    for name, high, width in zip(names, largest, spread, strict=True):
+    for name, cells in zip(names, values.T, strict=True):
+        high = np.abs(cells).max()
+        width = np.ptp(cells) if high <= _HUGE else np.inf
         if high > _HUGE or 0 < width < 1 / _HUGE:
             got = f"holds {high:.3g}" if high > _HUGE else f"spans only {width:.3g}"
             raise DataError(

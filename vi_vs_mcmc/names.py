@@ -29,6 +29,16 @@ def known(method: str) -> bool:
     return method in SPOKEN or method.startswith("svi:")
 
 
+def the(reference: str) -> str:
+    """A reference as a noun: NUTS; the reference, where only a file knows its name."""
+    return spoken(reference) if known(reference) else "the reference"
+
+
+def bare(reference: str) -> str:
+    """The same before another noun: NUTS draws, reference draws."""
+    return spoken(reference) if known(reference) else "reference"
+
+
 def percent(share: float, digits: int = 0) -> str:
     """0.863 -> 86 %."""
     return f"{100 * share:.{digits}f}{NARROW}%"

@@ -195,8 +195,9 @@ def usable(draws: DataArray, where: str) -> None:
         raise DataError(
             f"{where}: {counts[worst]} draws of {draws.parameter.values[worst]} are not finite; want numbers in every draw"
         )
-    largest, spread = np.abs(draws.values).max((0, 1)), np.ptp(draws.values, (0, 1))
-    for name, high, width in zip(draws.parameter.values, largest, spread, strict=True):
+    for j, name in enumerate(draws.parameter.values):
+        high = np.abs(draws.values[..., j]).max()
+        width = np.ptp(draws.values[..., j]) if high <= HUGE else np.inf
         if high > HUGE or 0 < width < 1 / HUGE:
             got = f"reach {high:.3g}" if high > HUGE else f"span only {width:.3g}"
             raise DataError(

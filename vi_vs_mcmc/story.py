@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vi_vs_mcmc.metrics.health import Health
-from vi_vs_mcmc.names import count, file_name, percent, signed, spoken
+from vi_vs_mcmc.names import bare, count, file_name, percent, signed, spoken, the
 from vi_vs_mcmc.verdict import BIASED, CALIBRATED, INCONCLUSIVE, NO_VERDICT, NOT_CONVERGED, OVER, POINT, UNDER
 
 WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
@@ -85,7 +85,8 @@ def _lede(summary: Summary) -> str:
         few = _few(entry, "underconfident_count")
         return f"{name} is less sure than the data let it be: {few} more than {tolerance} too large."
     if BIASED in words:
-        off = f"`{entry['worst_bias_parameter']}` is off by {signed(entry['worst_bias'])} {reference} sds"
+        sds = f"{bare(summary['reference']['method'])} sds"
+        off = f"`{entry['worst_bias_parameter']}` is off by {signed(entry['worst_bias'])} {sds}"
         return f"No sd of {name} is decidedly wrong, but its centre is: the mean of {off}."
     if words == (NOT_CONVERGED,):
         return "An unfinished optimiser can look like an overconfident family. Finish it before you judge."
@@ -100,7 +101,7 @@ def _actions(summary: Summary) -> list[Summary]:
     if _untold(summary):
         return _mend(summary)
     reference, verdicts = summary["reference"], summary["verdicts"]
-    name, tolerance = _reference(summary), summary["tolerance"]
+    name, plain, tolerance = _reference(summary), bare(reference["method"]), summary["tolerance"]
     having = lambda word: [m for m, v in verdicts.items() if word in v["verdict"]]
     out = []
     good, over = having(CALIBRATED), having(OVER)
@@ -113,7 +114,7 @@ def _actions(summary: Summary) -> list[Summary]:
     centred = [m for m in over if not verdicts[m]["off_centre_count"]]
     if centred:
         furthest = max(abs(verdicts[m]["worst_bias"]) for m in centred)
-        why = f"Every mean is right; the furthest is off by {furthest:.2f} of a {name} sd (tolerance {tolerance['mean']:g})."
+        why = f"Every mean is right; the furthest is off by {furthest:.2f} of a {plain} sd (tolerance {tolerance['mean']:g})."
         out.append(_do(f"Keep {listed([spoken(m) for m in centred])} for point estimates.", why, None))
     for m in over:
         missed, where = percent(1 - verdicts[m]["coverage90_lowest"]), verdicts[m]["coverage90_lowest_parameter"]
@@ -122,7 +123,13 @@ def _actions(summary: Summary) -> list[Summary]:
         out.append(_do(f"Do not quote {spoken(m)}\u2019s intervals, least of all for `{worst}`.", why, None))
     for m in having(BIASED):
         off, by = verdicts[m]["worst_bias_parameter"], signed(verdicts[m]["worst_bias"])
-        out.append(_do(f"Do not quote {spoken(m)}\u2019s mean of `{off}`.", f"It is off by {by} {name} sds.", None))
+        out.append(
+            _do(
+                f"Do not quote {spoken(m)}\u2019s mean of `{off}`.",
+                f"It is off by {by} {plain} sds.",
+                None,
+            )
+        )
     for m in having(NOT_CONVERGED):
         sentence = verdicts[m]["status_sentence"]
         out.append(_do(f"Let {spoken(m)} finish first.", f"{sentence[:1].upper()}{sentence[1:]}.", None))
@@ -159,7 +166,7 @@ def _untold(summary: Summary) -> bool:
 
 
 def _reference(summary: Summary) -> str:
-    return spoken(summary["reference"]["method"])
+    return the(summary["reference"]["method"])
 
 
 def _few(entry: Summary, which: str) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.metrics.health import Health
-from vi_vs_mcmc.names import between, count, percent, signed, spoken
+from vi_vs_mcmc.names import bare, between, count, percent, signed, spoken, the
 
 NO_VERDICT, NOT_CONVERGED, POINT = "no verdict", "not converged", "point estimate"
 OVER, UNDER, BIASED = "overconfident", "underconfident", "biased"
@@ -115,16 +115,17 @@ def _words(found: Mapping[str, pd.DataFrame], health: Health, status: str, *, po
 
 
 def _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence) -> str:
-    name = spoken(reference)
+    name, plain = the(reference), bare(reference)
     if words == [NO_VERDICT]:
         if judged.empty:
             return "Nothing is left to judge: every compared scalar is constant or belongs to an empty component."
-        return f"{name} failed its own checks, so nothing can be said about {spoken(method)}: {health.failures()}."
+        why = f"failed its own checks, so nothing can be said about {spoken(method)}: {health.failures()}."
+        return f"{name[:1].upper()}{name[1:]} {why}"
     if words == [NOT_CONVERGED]:
         return f"The optimiser had not finished, so this is not yet about its family: {status_sentence}."
     if words == [POINT]:
         return "A point, not a distribution: it has no spread to compare."
-    hold = f"Its 90\u202f% intervals hold {_held(judged)} of the {name} posterior{_which(judged)}"
+    hold = f"Its 90\u202f% intervals hold {_held(judged)} of the {plain} posterior{_which(judged)}"
     if words == [CALIBRATED]:
         far = _furthest(judged)
         return (
@@ -132,7 +133,7 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
             f"{_ratio(far)}."
         )
     if words == [INCONCLUSIVE]:
-        return f"{hold}; {_open(found['open'], tolerance, draws, name)}"
+        return f"{hold}; {_open(found['open'], tolerance, draws, reference)}"
     parts = [hold]
     if OVER in words:
         parts.append(f"worst is `{_lowest(found[OVER]).parameter}`, sd {_ratio(_lowest(found[OVER]))} of {name}")
@@ -142,7 +143,7 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
     if BIASED in words:
         off = _most_biased(found[BIASED])
         limits = between(off.bias_lowest, off.bias_highest)
-        parts.append(f"the mean of `{off.parameter}` is off by {signed(off.bias)} {limits} {name} sds")
+        parts.append(f"the mean of `{off.parameter}` is off by {signed(off.bias)} {limits} {plain} sds")
     return "; ".join(parts) + "."
 
 
@@ -215,11 +216,11 @@ def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) 
     more = (
         "it lies too near the limit for any number of draws to decide"
         if far
-        else f"about {count(int(round(total, -3)))} {reference} draws would decide"
+        else f"about {count(int(round(total, -3)))} {bare(reference)} draws would decide"
     )
-    which = f"sd {_ratio(row)} of {reference}"
+    which = f"sd {_ratio(row)} of {the(reference)}"
     if by_mean[at] > by_sd[at]:
         limits = between(row.bias_lowest, row.bias_highest)
-        which = f"its mean off by {signed(row.bias)} {limits} {reference} sds"
+        which = f"its mean off by {signed(row.bias)} {limits} {bare(reference)} sds"
     some = "one scalar is" if len(rows) == 1 else f"{len(rows)} scalars are"
     return f"{some} undecided, above all `{row.parameter}`, {which}: {more}."

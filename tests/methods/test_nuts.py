@@ -251,3 +251,18 @@ def test_on_old_faithful_nuts_is_what_importance_sampling_from_q_says():
     ratio = q_draws.std(0) / sd
     assert ((ratio > 0.93) & (ratio < 1.01)).all(), ratio
     assert (ratio[:6] > 0.96).all()
+
+
+@pytest.mark.parametrize("method", ["nuts", pytest.param("svi:AutoNormal", marks=pytest.mark.slow)])
+def test_the_unit_of_the_data_changes_nothing(lecture, method):
+    x = lecture.table.values
+    metres, microns = (vm.fit(vm.load("gmm")(unit * x), method, seed=1, draws=100) for unit in (1.0, 1e6))
+    means = [tree["posterior"]["means"].values for tree in (metres, microns)]
+    # in other units rounding differs, and a chain with it: four standard errors of two means of 400 draws, ESS 100 each
+    distance = np.abs(means[1].mean((0, 1)) / 1e6 - means[0].mean((0, 1)))
+    np.testing.assert_array_less(distance, 4 * np.sqrt(2 / 100) * means[0].std((0, 1)))
+    if method == "nuts":
+        steps = [tree["sample_stats"]["n_steps"].values.mean() for tree in (metres, microns)]
+        assert steps[1] < 1.5 * steps[0]
+    else:
+        assert metres.attrs["work"] == microns.attrs["work"]
