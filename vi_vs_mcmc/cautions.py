@@ -32,7 +32,8 @@ def cautions(
         fact = f"{some} scalar{'s are' if some > 1 else ' is'} left out of the verdict."
         out.append(_caution("note", fact, f"{'; '.join(reasons[:3])}{more}.".capitalize(), None))
     if reference["status"] == "passed" and reference["divergences"]:
-        fact = f"{reference['divergences']} draws diverged."
+        some = reference["divergences"]
+        fact = f"{some} draws diverged." if some > 1 else "One draw diverged."
         out.append(_caution("note", fact, "Few enough to pass; a corner of the posterior may be missed.", None))
     moved = reference["relabelled"]
     if moved and (moved["chains"] or moved["draws"]):

@@ -34,7 +34,11 @@ def of_reference(name: str, health: Health) -> str:
         f"at least {count(int(least))} effective draws",
     ]
     if health.divergences is not None:
-        facts.append("no divergences" if not health.divergences else f"{health.divergences} divergences")
+        facts.append(
+            ("no divergences", "one divergence")[health.divergences]
+            if health.divergences < 2
+            else f"{health.divergences} divergences"
+        )
     return f"Passed its own checks, so the verdicts stand: {', '.join(facts)}."
 
 
