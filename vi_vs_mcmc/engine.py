@@ -74,6 +74,14 @@ def bound_and_map(model: Conjugate, eta: Natural) -> tuple[Array, Natural]:
     return elbo, jax.tree.map(lambda p, s, t: p + s + t, model.prior, statistics, tie)
 
 
+@jax.jit
+def residual(model: Conjugate, eta: Natural) -> Array:
+    """The largest |F(eta) - eta| / (1 + |eta|), ()."""
+    image = bound_and_map(model, eta)[1]
+    moved = jax.tree.map(lambda f, e: jnp.max(jnp.abs(f - e) / (1.0 + jnp.abs(e))), image, eta)
+    return jnp.max(jnp.stack(jax.tree.leaves(moved)))
+
+
 def sweep(model: Conjugate, eta: Natural) -> tuple[Array, Array, Natural]:
     """Update the blocks in turn: (ELBO(eta), residual, new eta); one pass for each block.
 

@@ -11,6 +11,7 @@ from xarray import DataTree
 from vi_vs_mcmc.errors import SettingError, unknown
 from vi_vs_mcmc.methods.autoguide import guides
 from vi_vs_mcmc.methods.cavi import CAVI
+from vi_vs_mcmc.methods.lrvb import LRVB
 from vi_vs_mcmc.methods.nuts import NUTS
 from vi_vs_mcmc.methods.svi import SVI
 from vi_vs_mcmc.problem import Problem
@@ -30,7 +31,7 @@ class Method(Protocol):
         ...
 
 
-PLAIN = {"cavi": CAVI, "nuts": NUTS}
+PLAIN = {"cavi": CAVI, "lrvb": LRVB, "nuts": NUTS}
 
 
 def known() -> list[str]:
@@ -68,4 +69,4 @@ def defaults(problem: Problem) -> list[str]:
 def with_restarts(method: str, restarts: int) -> Method:
     """A method by name, with as many restarts of coordinate ascent as asked for where it makes any."""
     found = resolve(method)
-    return replace(found, restarts=restarts) if isinstance(found, CAVI | NUTS | SVI) else found
+    return replace(found, restarts=restarts) if isinstance(found, CAVI | LRVB | NUTS | SVI) else found

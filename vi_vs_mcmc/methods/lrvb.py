@@ -1,0 +1,223 @@
+"""CAVI corrected by linear response: the same means, standard deviations that know of the correlations CAVI cut.
+
+The table's sds come from the formula, for every scalar whose mean under q has a closed form. Draws, which serve pictures,
+intervals and importance ratios, are q's own, moved affinely in unconstrained coordinates: u' = mean + L_LR L_q^-1 (u - mean),
+with L L' the covariance of u under linear response and under q. They keep q's skewness and stay in the domain.
+
+Source: Giordano, Broderick and Jordan (2018), Covariances, Robustness, and Variational Bayes, JMLR 19; see
+`vi_vs_mcmc.response`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from xarray import Dataset, DataTree
+
+from vi_vs_mcmc import engine, posterior, response
+from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.methods.cavi import BATCH, CAVI, drawn
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.streams import MODES, stream
+
+POLISHED = 1e-9  # residual of the fixed point beyond which its response is refused
+POLISHING = 5  # Newton steps at most; one or two do
+FLAT = 0.99  # spectral radius of dF/deta beyond which the answer is called fragile
+
+
+@dataclass(frozen=True)
+class LRVB:
+    """Coordinate ascent, polished by Newton steps, then linear response.
+
+    Attributes:
+        restarts: of coordinate ascent; the best optimum is corrected.
+        tol: of coordinate ascent.
+        max_sweeps: of coordinate ascent.
+    """
+
+    restarts: int = 8
+    tol: float = 1e-8
+    max_sweeps: int = 20_000
+
+    name = "lrvb"
+    label = "LRVB"
+    describes = "CAVI corrected by linear response"
+
+    def __post_init__(self):
+        CAVI(self.tol, self.restarts, self.max_sweeps)  # refuses what it would refuse
+
+    @in_float64
+    def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
+        """Fit q, correct it, and move its draws.
+
+        Returns:
+            posterior (chain, draw, *event); sample_stats log_p, log_q; variational/mean_*, sd_* in closed form.
+
+        Raises:
+            SettingError: the problem has no closed-form structure.
+        """
+        model = problem.conjugate
+        if model is None:
+            raise SettingError(
+                f"lrvb needs a closed-form structure, and {problem.name!r} has none; use svi:AutoMultivariateNormal"
+            )
+        began = time.perf_counter()
+        cavi = CAVI(self.tol, self.restarts, self.max_sweeps)
+        optima = cavi.optima(model, stream(key, MODES), progress=progress)
+        eta, residual = _polished(model, jax.tree.map(jnp.asarray, optima.best()))
+        sites = {site: (np.asarray(mean), np.asarray(var)) for site, (mean, var) in model.moments(eta).items()}
+        directions = _directions(model, eta, tuple(sites))
+        found = response.respond(model, eta, directions)
+        radius = float(response.spectral_radius(model, eta, jax.tree.map(lambda c: c.sum(0), directions)))
+        refusal = _refusal(residual, found)
+        sds = _sds(sites, None if refusal else np.diag(np.asarray(found.added)))
+        theta, log_p, log_q = drawn(model, eta, stream(key, self.name), chains * draws, problem.supports)
+        if not refusal:
+            theta, log_p, log_q, refusal = _moved(problem, model, eta, theta, log_p, log_q)
+        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
+        return posterior.build(
+            problem,
+            self.name,
+            {site: shape(value) for site, value in theta.items()},
+            seed=int(jax.random.key_data(key)[-1]),
+            settings=asdict(self),
+            status="not converged" if refusal else "converged",
+            status_sentence=refusal or _sentence(found, radius),
+            wall_seconds=time.perf_counter() - began,
+            work=f"{self.restarts} restarts, {int(found.steps)} steps of conjugate gradients",
+            passes=int(optima.ascent.sweeps.max()) * len(model.blocks) + int(found.steps) + response.POWERS,
+            sample_stats={"log_p": shape(log_p), "log_q": shape(log_q)},
+            variational=_variational(problem, sites, sds),
+            attrs={
+                "elbo": float(np.mean(log_p - log_q)),
+                "spectral_radius": radius,
+                "response_steps": int(found.steps),
+                "closed_form": 1,
+            },
+        )
+
+
+def _polished(model: Conjugate, eta: Natural) -> tuple[Natural, float]:
+    """The fixed point to its last digits, and its residual: Newton steps, each kept only while it brings eta nearer."""
+    residual = float(engine.residual(model, eta))
+    for _ in range(POLISHING):
+        new, positive = response.newton(model, eta)
+        nearer = float(engine.residual(model, new))
+        if not positive or not nearer < residual:
+            break
+        eta, residual = new, nearer
+    return eta, residual
+
+
+def _refusal(residual: float, found: response.Response) -> str:
+    """Why the response is not to be had; empty where it is."""
+    if not residual < POLISHED:
+        return f"the fixed point is known to {residual:.1e} only, where {POLISHED:.0e} is wanted; raise max_sweeps"
+    if not found.positive:
+        return "the fixed point is not a strict maximum of the ELBO: a direction of non-positive curvature; these sds are CAVI's"
+    if not found.residual < 1e-6:
+        return f"conjugate gradients stopped at a residual of {float(found.residual):.1e}; these sds are CAVI's"
+    return ""
+
+
+def _sentence(found: response.Response, radius: float) -> str:
+    fragile = "; nearly flat in some direction, where a linear response says little" if radius > FLAT else ""
+    return f"{int(found.steps)} steps of conjugate gradients; spectral radius of the update {radius:.3f}{fragile}"
+
+
+@partial(jax.jit, static_argnums=2)
+def _directions(model: Conjugate, eta: Natural, sites: tuple[str, ...]) -> Natural:
+    """grad_eta E_q[h] of every entry of every site, leaves (S, ...); zero where the mean does not exist."""
+
+    def means(eta: Natural) -> Array:
+        moments = model.moments(eta)
+        return jnp.concatenate([jnp.ravel(moments[site][0]) for site in sites])
+
+    return jax.tree.map(lambda leaf: jnp.where(jnp.isfinite(leaf), leaf, 0.0), jax.jacrev(means)(eta))
+
+
+def _sds(sites: dict[str, tuple[np.ndarray, np.ndarray]], added: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Corrected sds by site: the root of Var_q plus what linear response adds."""
+    out, at = {}, 0
+    for site, (mean, variance) in sites.items():
+        more = 0.0 if added is None else added[at : at + mean.size].reshape(mean.shape)
+        total = variance + more
+        out[site] = np.sqrt(np.where(total > 0, total, np.nan))
+        at += mean.size
+    return out
+
+
+def _variational(problem: Problem, sites, sds: dict[str, np.ndarray]) -> Dataset:
+    means = posterior.dataset(problem, {site: mean for site, (mean, _) in sites.items()}, (), "mean_")
+    return means.merge(posterior.dataset(problem, sds, (), "sd_"))
+
+
+def _moved(problem: Problem, model: Conjugate, eta: Natural, theta: dict[str, np.ndarray], log_p, log_q):
+    """Draws in their new places, with log p and log q there, and why it could not be done."""
+    flat, shapes = _flat(problem, theta)
+    statistics = np.asarray(_statistics(model, {k: theta[k] for k in problem.latent}))
+    centred, spread = flat - flat.mean(0), statistics - statistics.mean(0)
+    slopes = np.linalg.lstsq(spread / spread.std(0).clip(1e-300), centred)[0] / spread.std(0).clip(1e-300)[:, None]
+    directions = _by_covariance(model, eta, jnp.asarray(slopes.T))
+    found = response.respond(model, eta, directions)
+    own = np.cov(flat.T)
+    try:
+        root, wanted = np.linalg.cholesky(own), np.linalg.cholesky(own + np.asarray(found.added))
+    except np.linalg.LinAlgError:
+        found = found._replace(positive=jnp.asarray(False))
+        root = wanted = np.eye(len(own))
+    if not found.positive:
+        why = "the covariance that linear response gives is not positive definite; these draws are CAVI's"
+        return theta, log_p, log_q, why
+    step = np.linalg.solve(root.T, wanted.T)  # (L_LR L_q^-1)'
+    log_volume = np.log(np.diag(wanted)).sum() - np.log(np.diag(root)).sum()
+    moved, log_p = _evaluated(*problem.bound, flat.mean(0) + centred @ step, shapes)
+    return moved, log_p, log_q - log_volume, ""
+
+
+def _flat(problem: Problem, theta: dict[str, np.ndarray]) -> tuple[np.ndarray, list[tuple[str, tuple[int, ...]]]]:
+    """Unconstrained coordinates of each draw, (draws, U), and the shapes they came from."""
+    u = _unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
+    shapes = [(name, u[name].shape[1:]) for name in problem.latent]
+    return np.concatenate([np.reshape(u[name], (len(u[name]), -1)) for name, _ in shapes], 1), shapes
+
+
+@jax.jit
+def _unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
+    return jax.vmap(lambda t: unconstrain(supports, t)[0])(theta)
+
+
+@jax.jit
+def _statistics(model: Conjugate, theta: dict[str, Array]) -> Array:
+    """t of each draw, (draws, P), in the order of the leaves of eta."""
+    return jax.vmap(lambda t: ravel_pytree(model.sufficient(t))[0])(theta)
+
+
+@jax.jit
+def _by_covariance(model: Conjugate, eta: Natural, slopes: Array) -> Natural:
+    """V applied to each row of slopes, leaves (U, ...)."""
+    shaped = ravel_pytree(eta)[1]
+    return jax.vmap(lambda row: response.covariance_product(model, eta, shaped(row)))(slopes)
+
+
+def _evaluated(call: Call, arrays, flat: np.ndarray, shapes) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Sites and log p, on the unconstrained scale, at each row of coordinates."""
+    ends = np.cumsum([int(np.prod(shape)) for _, shape in shapes])
+    u = {
+        name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes, np.split(flat, ends[:-1], 1), strict=True)
+    }
+    return jax.tree.map(np.asarray, _density(call, arrays, u))
+
+
+@partial(jax.jit, static_argnums=0)
+def _density(call: Call, arrays, u: dict[str, Array]):
+    return jax.lax.map(lambda x: (call.constrain(arrays, x), call.log_density(arrays, x)), u, batch_size=BATCH)
