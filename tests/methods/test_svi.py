@@ -27,7 +27,7 @@ def target() -> tuple[np.ndarray, np.ndarray]:
 
 
 def target_of(problem):
-    return Target(*problem.bound, problem.supports, AsTheyAre())
+    return Target.of(problem, AsTheyAre())
 
 
 def fit(problem: vm.Problem, guide: str, **settings):

@@ -105,8 +105,11 @@ def _machine(guide: str, particles: int, target: Target, start, step_size) -> tu
     """(SVI, guide, first state) for one start; untyped, since `init` fills the first two in."""
 
     def program():
-        flat = lambda name: dist.ImproperUniform(dist.constraints.real, (), jnp.shape(start[name]))
-        w = {name: jnp.asarray(numpyro.sample(name, flat(name))) for name in start}
+        w = {}
+        for name, batch in target.batch:
+            shape = jnp.shape(start[name])
+            flat = dist.ImproperUniform(dist.constraints.real, shape[:batch], shape[batch:])
+            w[name] = jnp.asarray(numpyro.sample(name, flat))
         with handlers.block():  # the sites of the user's program are no business of the guide
             value = target.log_density(w) - (target.log_volume(w) if guide == POINT else 0.0)
         numpyro.factor("log_density", value)

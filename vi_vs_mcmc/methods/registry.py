@@ -62,7 +62,7 @@ def resolve(method: str | Method) -> Method:
 def defaults(problem: Problem) -> list[str]:
     """What applies cheaply: closed form where there is one, and the mean-field guide that everybody uses."""
     if problem.conjugate is not None:
-        return ["cavi", "svi:AutoNormal"]
+        return ["cavi", "lrvb", "svi:AutoNormal"]
     return ["svi:AutoNormal", "svi:AutoMultivariateNormal"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -55,15 +56,24 @@ class Standardised:
         return {name: (v[name] - self.centre[name]) / self.scale[name] for name in v}
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["arrays", "supports", "coordinates"], meta_fields=["call"])
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["arrays", "supports", "coordinates"], meta_fields=["call", "batch"]
+)
 @dataclass(frozen=True)
 class Target:
     """The posterior's density in the coordinates w that chains and guides move in."""
 
     call: Call
-    arrays: Sequence[Array]
+    arrays: Sequence[Any]
     supports: dict
+    batch: tuple[tuple[str, int], ...]  # of each latent site: how many leading dimensions count its independent copies
     coordinates: Coordinates
+
+    @classmethod
+    def of(cls, problem: Problem, coordinates: Coordinates) -> Target:
+        """The target of a problem's posterior."""
+        batch = tuple((name, len(site.shape) - site.event_dim) for name, site in problem.latent.items())
+        return cls(*problem.bound, problem.supports, batch, coordinates)
 
     def log_density(self, w: Mapping[str, Array]) -> Array:
         """log p(x, theta) with respect to w, ()."""
@@ -92,9 +102,8 @@ def starting_points(
     along the program's own unconstrained axes; a mode gets chains in proportion to the softmax of the ELBOs of the distinct
     optima. Else random points, and the program's coordinates.
     """
-    target = partial(Target, *problem.bound, problem.supports)
     if problem.conjugate is None:
-        return _random_starts(problem, stream(key, name), chains), target(AsTheyAre())
+        return _random_starts(problem, stream(key, name), chains), Target.of(problem, AsTheyAre())
     optima = CAVI(restarts=restarts).optima(problem.conjugate, stream(key, MODES))
     chosen = optima.allocate(chains, NEGLIGIBLE)
     keys = jax.random.split(stream(key, name), chains)
@@ -108,7 +117,7 @@ def starting_points(
     inner = AsTheyAre() if aligned else problem.conjugate.coordinates(best)
     first = jax.tree.map(lambda *leaves: jnp.stack([x[0] for x in leaves]), *points)
     start, units = _standardised(inner, points[0], first)
-    return start, target(units)
+    return start, Target.of(problem, units)
 
 
 @jax.jit
