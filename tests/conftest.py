@@ -6,7 +6,7 @@ import jax
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-LECTURE = ("test_cavi", "test_nuts", "test_cli", "test_compare", "test_docs")
+LECTURE = ("test_cavi", "test_gibbs", "test_lrvb", "test_nuts", "test_cli", "test_compare", "test_docs")
 
 
 class ByProgram(LoadScopeScheduling):

@@ -9,7 +9,20 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     **dict.fromkeys(
-        ("errors", "names", "precision", "expfam", "conjugate", "engine", "data", "streams", "problem", "posterior"), 0
+        (
+            "errors",
+            "names",
+            "precision",
+            "expfam",
+            "conjugate",
+            "engine",
+            "data",
+            "streams",
+            "problem",
+            "posterior",
+            "response",
+        ),
+        0,
     ),
     "methods": 1,
     **dict.fromkeys(("metrics", "figures", "labels", "verdict", "plugins", "against", "story", "cautions"), 2),

@@ -69,6 +69,18 @@ class Conjugate(Protocol):
         """l_n(m), (rows,), constants included; at m = t(theta) it is log p(x_n | theta)."""
         ...
 
+    def complete(self, m: Natural, z: Any, batch: Rows) -> Array:
+        """log p(x_n, z_n | theta) at m = t(theta), (rows,); affine in the m of one block, with the statistics as slope."""
+        ...
+
+    def draw_local(self, key: Array, m: Natural, batch: Rows) -> Any:
+        """z ~ p(z | x, theta) of each row, at m = t(theta)."""
+        ...
+
+    def outcomes(self, batch: Rows) -> Any:
+        """Every value that the z of a row can take, leaves (values, rows, ...)."""
+        ...
+
     def linked(self, m: Natural) -> Array:
         """Expected log-prior terms that tie factors together, (); zero for most models."""
         ...

@@ -95,6 +95,19 @@ class MixtureStructure:
     def local(self, m: Factors, batch: Array) -> Array:
         return log_evidence_of_rows(m, batch) - jnp.log(self.spread).sum()
 
+    def complete(self, m: Factors, z: Array, batch: Array) -> Array:
+        log_rho = features(batch) @ coefficients(m["weights"], m["components"]).T
+        return jnp.take_along_axis(log_rho, z[:, None], 1)[:, 0] - jnp.log(self.spread).sum()
+
+    def draw_local(self, key: Array, m: Factors, batch: Array) -> Array:
+        """Labels (rows,), by the responsibilities (10) at theta."""
+        return jax.random.categorical(key, features(batch) @ coefficients(m["weights"], m["components"]).T, axis=1)
+
+    def outcomes(self, batch: Array) -> Array:
+        """Labels (K, rows): one row of K equal labels for each component."""
+        components = self.prior["weights"].shape[0]
+        return jnp.broadcast_to(jnp.arange(components)[:, None], (components, batch.shape[0]))
+
     def linked(self, m: Factors) -> Array:
         return jnp.zeros(())
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from numpyro.distributions import biject_to
 
-from vi_vs_mcmc.conjugate import Coordinates
+from vi_vs_mcmc.conjugate import Conjugate, Coordinates, Natural
 from vi_vs_mcmc.methods.cavi import BATCH, CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
@@ -104,20 +104,24 @@ def starting_points(
     """
     if problem.conjugate is None:
         return _random_starts(problem, stream(key, name), chains), Target.of(problem, AsTheyAre())
-    optima = CAVI(restarts=restarts).optima(problem.conjugate, stream(key, MODES))
-    chosen = optima.allocate(chains, NEGLIGIBLE)
+    modes, best = modes_of_chains(problem.conjugate, key, chains, restarts)
     keys = jax.random.split(stream(key, name), chains)
     points = []
-    for chain, mode in enumerate(chosen):
-        eta = jax.tree.map(lambda leaf, mode=mode: jnp.asarray(leaf[mode]), optima.eta)
+    for chain in range(chains):
+        eta = jax.tree.map(lambda leaf, chain=chain: leaf[chain], modes)
         theta = drawn(problem.conjugate, eta, keys[chain], BATCH, problem.supports)[0]
-        u = _unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
-        points.append(u)
-    best = jax.tree.map(jnp.asarray, optima.best())
+        points.append(_unconstrained(problem.supports, {name: theta[name] for name in problem.latent}))
     inner = AsTheyAre() if aligned else problem.conjugate.coordinates(best)
     first = jax.tree.map(lambda *leaves: jnp.stack([x[0] for x in leaves]), *points)
     start, units = _standardised(inner, points[0], first)
     return start, Target.of(problem, units)
+
+
+def modes_of_chains(model: Conjugate, key: Array, chains: int, restarts: int) -> tuple[Natural, Natural]:
+    """eta of the mode that each chain starts at, leaves (chains, ...), and of the best."""
+    optima = CAVI(restarts=restarts).optima(model, stream(key, MODES))
+    chosen = optima.allocate(chains, NEGLIGIBLE)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), optima.eta), jax.tree.map(jnp.asarray, optima.best())
 
 
 @jax.jit

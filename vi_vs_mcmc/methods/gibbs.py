@@ -1,0 +1,162 @@
+"""Gibbs sampling from the same structure as coordinate ascent: a second MCMC that shares no code with NUTS.
+
+A sweep draws the local variables of every row given the parameters, then the parameters from their conjugate posterior:
+
+    z_n ~ p(z_n | x_n, theta),    theta ~ exp(<eta0 + S(z), t(theta)> - A),    S(z) = sum_n grad_m log p(x_n, z_n | theta)
+
+with the same t, A and S as everywhere: `conjugate.Conjugate.complete` is the one function that is new. Chains start at draws
+of q at the modes that coordinate ascent found, as NUTS does.
+
+Source: Gelfand and Smith (1990), JASA 85; Diebolt and Robert (1994), JRSS B 56.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from xarray import DataTree
+
+from vi_vs_mcmc import posterior
+from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.errors import SettingError, whole
+from vi_vs_mcmc.methods.starts import modes_of_chains
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.streams import stream
+
+CHUNK = 100  # draws of one compiled loop
+
+
+@dataclass(frozen=True)
+class Gibbs:
+    """Alternate between local variables and parameters.
+
+    Attributes:
+        warmup: sweeps that are dropped.
+        thin: sweeps for each draw that is kept.
+        restarts: coordinate-ascent restarts that look for modes to start from.
+    """
+
+    warmup: int = 200
+    thin: int = 5
+    restarts: int = 8
+
+    name = "gibbs"
+    label = "Gibbs"
+    describes = "Gibbs sampling with allocations"
+
+    def __post_init__(self):
+        for name in ("warmup", "thin", "restarts"):
+            whole(name, getattr(self, name))
+
+    @in_float64
+    def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
+        """Warm up, then sample.
+
+        Returns:
+            posterior (chain, draw, *event).
+
+        Raises:
+            SettingError: the problem has no closed-form structure.
+        """
+        sampler = self.begin(problem, key, chains=chains, progress=progress)
+        sampler.sample(draws, progress=progress)
+        return sampler.result()
+
+    @in_float64
+    def begin(self, problem: Problem, key: Array, *, chains: int, progress=None) -> Sampler:
+        """Find starting points and warm up; the sampler that comes back can be asked for draws again and again."""
+        if problem.conjugate is None:
+            raise SettingError(f"gibbs needs a closed-form structure, and {problem.name!r} has none; use nuts")
+        return Sampler(self, problem, problem.conjugate, key, chains)
+
+
+class Sampler:
+    """Chains that can go on."""
+
+    def __init__(self, settings: Gibbs, problem: Problem, model: Conjugate, key: Array, chains: int):
+        began = time.perf_counter()
+        self._settings, self._problem, self._model, self._chains = settings, problem, model, chains
+        self._seed = int(jax.random.key_data(key)[-1])
+        modes, _ = modes_of_chains(model, key, chains, settings.restarts)
+        self._state = _start(model, jax.random.split(stream(key, settings.name), chains), modes)
+        for _ in range(-(-settings.warmup // (CHUNK * settings.thin))):
+            self._advance()
+        self._chunks: list[dict[str, np.ndarray]] = []
+        self._seconds = time.perf_counter() - began
+
+    @property
+    def draws(self) -> int:
+        """Draws of each chain so far."""
+        return len(self._chunks) * CHUNK
+
+    @in_float64
+    def sample(self, draws: int, *, progress=None) -> None:
+        """Go on until each chain has at least `draws` draws."""
+        began, first = time.perf_counter(), self.draws
+        while self.draws < draws:
+            self._chunks.append(self._advance())
+            if progress is not None:
+                progress(self.draws - first, draws - first)
+        self._asked = draws
+        self._seconds += time.perf_counter() - began
+
+    @in_float64
+    def result(self) -> DataTree:
+        """All draws asked for so far."""
+        joined = {n: np.concatenate([c[n] for c in self._chunks], 1)[:, : self._asked] for n in self._chunks[0]}
+        settings = self._settings
+        return posterior.build(
+            self._problem,
+            settings.name,
+            {name: joined[name] for name in self._problem.all_sites},
+            seed=self._seed,
+            settings=asdict(settings),
+            status="ok",
+            status_sentence=f"{self._chains} chains of {self._asked} draws, one in {settings.thin} sweeps",
+            wall_seconds=self._seconds,
+            work=f"{self._chains} × {self._asked} draws, one in {settings.thin} sweeps",
+            passes=self._chains * (settings.warmup + settings.thin * self.draws),
+        )
+
+    def _advance(self) -> dict[str, np.ndarray]:
+        self._state, out = _chunk(self._settings.thin, self._model, self._state)
+        return {name: np.swapaxes(np.asarray(value), 0, 1) for name, value in out.items()}
+
+
+@jax.jit
+def _start(model: Conjugate, keys: Array, modes: Natural):
+    """Keys, and t of one draw at each chain's mode."""
+    pairs = jax.vmap(jax.random.split)(keys)
+    return pairs[:, 0], jax.vmap(lambda key, eta: model.sufficient(model.draw(key, eta)))(pairs[:, 1], modes)
+
+
+def sweep(model: Conjugate, key: Array, m: Natural) -> tuple[Natural, dict[str, Array]]:
+    """New parameters given t(theta) = m: (t of the new ones, their sites)."""
+    key_local, key_global = jax.random.split(key)
+    z = model.draw_local(key_local, m, model.rows)
+    slope = jax.grad(lambda m: model.complete(m, z, model.rows).sum() + model.linked(m))(m)
+    sites = model.draw(key_global, jax.tree.map(jnp.add, model.prior, slope))
+    return model.sufficient(sites), sites
+
+
+@partial(jax.jit, static_argnums=0)
+def _chunk(thin: int, model: Conjugate, state):
+    """CHUNK draws of every chain, leaves (CHUNK, chains, ...)."""
+
+    def one(key: Array, m: Natural):
+        keys = jax.random.split(key, thin + 1)
+        m = jax.lax.fori_loop(0, thin - 1, lambda i, m: sweep(model, keys[i], m)[0], m)
+        m, sites = sweep(model, keys[thin - 1], m)
+        return (keys[thin], m), sites
+
+    def body(state, _):
+        return jax.vmap(one)(*state)
+
+    return jax.lax.scan(body, state, None, CHUNK)
