@@ -217,8 +217,8 @@ class _Climb:
         scales_apart = float(np.abs(now.log_scale[0] - now.log_scale[1]).max())
         self.distance = apart
         tests = [
-            (moved, settings.location_tol, "a location moved by {:.2g} sd between two windows"),
-            (scaled, settings.scale_tol, "a log-scale moved by {:.2g} between two windows"),
+            (moved, settings.location_tol, "a location moved by {:.3g} sd between two windows"),
+            (scaled, settings.scale_tol, "a log-scale moved by {:.3g} between two windows"),
             (now.rhat, 1.1, "split R-hat of the iterates is {:.3g}"),
             (
                 apart,
