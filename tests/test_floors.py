@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {
-    **dict.fromkeys(("errors", "names", "precision", "expfam", "conjugate", "engine", "response", "data", "streams"), 0),
+    **dict.fromkeys(
+        ("errors", "names", "precision", "expfam", "conjugate", "engine", "response", "data", "streams"), 0
+    ),
     **dict.fromkeys(("problem", "posterior"), 0),
     "methods": 1,
     **dict.fromkeys(("metrics", "figures", "labels", "verdict", "plugins", "against", "story", "cautions"), 2),
