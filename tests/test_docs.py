@@ -259,6 +259,7 @@ def test_expected_logs_are_the_derivatives_of_the_log_normalisers(case):
         assert_allclose(2 * m["components"].log_det, by_hand)  # (7)
 
 
+@pytest.mark.slow
 def test_the_elbo_s_gradient_is_the_covariance_times_the_step(case):
     _, q, _, model = case
     with jax.enable_x64(True):

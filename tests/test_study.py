@@ -8,6 +8,8 @@ import pytest
 
 import vi_vs_mcmc as vm
 
+pytestmark = pytest.mark.slow  # its data have a shape that no other test compiles for
+
 GRID = {"separations": [2.5, 5.0], "replicates": 1, "rows": 120, "draws": 200, "max_draws": 400}
 
 

@@ -103,6 +103,7 @@ def test_the_elbo_is_below_and_log_p_minus_log_q_is_the_evidence(small, exact):
     assert_allclose(exact.attrs["elbo_marginal"], exact.attrs["log_evidence"], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_where_labels_are_exchangeable_only_what_needs_no_label_is_kept():
     x = np.random.default_rng(0).standard_normal((6, 1))
     tree = vm.fit(vm.load("gmm")(x, components=2), "exact", seed=0, draws=500)

@@ -60,6 +60,7 @@ def test_on_the_lecture_data_it_agrees_with_nuts(lecture):
             assert array_stats.rhat(a[..., j], chain_axis=0, draw_axis=1) < 1.02
 
 
+@pytest.mark.slow
 def test_it_can_be_the_reference_and_can_be_judged(lecture):
     found = vm.compare(lecture, methods=["lrvb"], reference="gibbs", seed=6, max_draws=1000)
     assert found.summary["reference"]["status"] == "passed"

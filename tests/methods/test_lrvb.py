@@ -100,6 +100,7 @@ def test_it_is_the_slope_of_the_fixed_point_when_the_log_joint_is_tilted(lecture
     assert_allclose(directions["weights"][:, 0] + added, slope, rtol=1e-5, atol=1e-5 * np.abs(slope).max())
 
 
+@pytest.mark.slow
 def test_products_are_those_of_the_hessians(lecture, optimum):
     model = lecture.conjugate
     m = jax.grad(model.log_normaliser)(optimum)
@@ -152,6 +153,7 @@ def test_log_p_and_log_q_are_densities_at_the_draws(lecture, fitted):
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(len(ratio))
 
 
+@pytest.mark.slow
 def test_importance_ratios_are_better_than_cavis(lecture, fitted):
     """KL(q || p) falls: the bound that log p - log q averages to is nearer to the log evidence."""
     cavi = vm.fit(lecture, "cavi", seed=3, chains=CHAINS, draws=DRAWS)

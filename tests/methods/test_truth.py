@@ -61,7 +61,11 @@ def errors(values: np.ndarray, method: str, kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("method", "sd"),
-    [("nuts", 1.0), ("svi:AutoMultivariateNormal", 1.0), ("svi:AutoNormal", np.sqrt(1 - RHO**2))],
+    [
+        ("nuts", 1.0),
+        pytest.param("svi:AutoMultivariateNormal", 1.0, marks=pytest.mark.slow),
+        ("svi:AutoNormal", np.sqrt(1 - RHO**2)),
+    ],
 )
 def test_two_correlated_gaussians(method, sd):
     values, _ = scalar_draws(vm.Problem(gaussians, args=(np.array([[1, RHO], [RHO, 1]]),)), method)
