@@ -270,6 +270,7 @@ def test_the_elbo_s_gradient_is_the_covariance_times_the_step(case):
         jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-7, atol=1e-8), gradient, product)
 
 
+@pytest.mark.slow
 def test_one_component_s_elbo_is_the_evidence():
     problem = vm.load("gmm")(components=1)
     x = problem.args[0]
@@ -303,6 +304,7 @@ def test_the_jacobian_counts_means_and_precisions(case):
         assert_allclose(model.log_jacobian(), COMPONENTS * one)  # (21)
 
 
+@pytest.mark.slow
 def test_a_component_without_rows_goes_back_to_the_prior():
     problem = vm.load("gmm")(components=6)
     variational = vm.fit(problem, "cavi", seed=0, chains=1, draws=2)["variational"]

@@ -77,6 +77,7 @@ def test_on_a_gaussian_it_is_exact():
     assert bool(found.positive)
 
 
+@pytest.mark.slow
 def test_it_is_the_slope_of_the_fixed_point_when_the_log_joint_is_tilted(lecture, optimum):
     model = lecture.conjugate
     means = lambda eta: jnp.concatenate([jnp.ravel(model.moments(eta)[site][0]) for site in SITES])

@@ -95,7 +95,8 @@ def of_one_component(problem: vm.Problem) -> dict[str, tuple[float, float]]:
     return out
 
 
-@pytest.mark.parametrize("method", [pytest.param("nuts", marks=pytest.mark.slow), "cavi"])
+@pytest.mark.parametrize("method", ["nuts", "cavi"])
+@pytest.mark.slow
 def test_one_component(one_component, method):
     values, labels = scalar_draws(one_component, method)
     truth = of_one_component(one_component)
