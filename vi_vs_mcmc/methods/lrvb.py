@@ -25,8 +25,9 @@ from vi_vs_mcmc import engine, posterior, response
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.methods.cavi import BATCH, CAVI, drawn
+from vi_vs_mcmc.methods.starts import unconstrained
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.problem import Call, Problem
 from vi_vs_mcmc.streams import MODES, stream
 
 POLISHED = 1e-9  # residual of the fixed point beyond which its response is refused
@@ -186,14 +187,9 @@ def _moved(problem: Problem, model: Conjugate, eta: Natural, theta: dict[str, np
 
 def _flat(problem: Problem, theta: dict[str, np.ndarray]) -> tuple[np.ndarray, list[tuple[str, tuple[int, ...]]]]:
     """Unconstrained coordinates of each draw, (draws, U), and the shapes they came from."""
-    u = _unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
+    u = unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
     shapes = [(name, u[name].shape[1:]) for name in problem.latent]
     return np.concatenate([np.reshape(u[name], (len(u[name]), -1)) for name, _ in shapes], 1), shapes
-
-
-@jax.jit
-def _unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
-    return jax.vmap(lambda t: unconstrain(supports, t)[0])(theta)
 
 
 @jax.jit

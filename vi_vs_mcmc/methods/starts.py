@@ -110,7 +110,7 @@ def starting_points(
     for chain in range(chains):
         eta = jax.tree.map(lambda leaf, chain=chain: leaf[chain], modes)
         theta = drawn(problem.conjugate, eta, keys[chain], BATCH, problem.supports)[0]
-        points.append(_unconstrained(problem.supports, {name: theta[name] for name in problem.latent}))
+        points.append(unconstrained(problem.supports, {name: theta[name] for name in problem.latent}))
     inner = AsTheyAre() if aligned else problem.conjugate.coordinates(best)
     first = jax.tree.map(lambda *leaves: jnp.stack([x[0] for x in leaves]), *points)
     start, units = _standardised(inner, points[0], first)
@@ -125,7 +125,8 @@ def modes_of_chains(model: Conjugate, key: Array, chains: int, restarts: int) ->
 
 
 @jax.jit
-def _unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
+def unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
+    """Unconstrained coordinates of draws, leaves (draws, ...)."""
     return jax.vmap(lambda t: unconstrain(supports, t)[0])(theta)
 
 
