@@ -1,0 +1,97 @@
+"""The log evidence by importance sampling and by bridge sampling against a sum over every assignment."""
+
+import jax
+import numpy as np
+import pytest
+
+import vi_vs_mcmc as vm
+from vi_vs_mcmc import evidence, labels
+from vi_vs_mcmc.evidence.places import log_labels
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.streams import MODES, stream
+
+KEYS = 40
+
+
+@in_float64
+def optima(problem: vm.Problem, seed: int = 1):
+    return vm.CAVI().optima(problem.conjugate, stream(jax.random.key(seed), MODES))
+
+
+@pytest.fixture(scope="module")
+def told_apart() -> vm.Problem:
+    """Nine rows, two components whose priors differ: 512 assignments."""
+    x = np.random.default_rng(3).standard_normal((9, 1)) + np.array([[-1.0]] * 4 + [[1.0]] * 5)
+    return vm.load("gmm")(x, components=2, concentration=[1.0, 2.0], mean=[[-1.0], [1.0]])
+
+
+@pytest.fixture(scope="module")
+def exchangeable() -> vm.Problem:
+    """The same rows, labels exchangeable, components that overlap: relabelled modes are not apart."""
+    x = np.random.default_rng(3).standard_normal((9, 1)) + np.array([[-1.0]] * 4 + [[1.0]] * 5)
+    return vm.load("gmm")(x, components=2)
+
+
+@pytest.fixture(scope="module", params=["told_apart", pytest.param("exchangeable", marks=pytest.mark.slow)])
+def solved(request):
+    """(problem, exact log evidence, Gibbs draws in one order, pivot)."""
+    problem = request.getfixturevalue(request.param)
+    exact = vm.fit(problem, "exact", seed=0, draws=10).attrs["log_evidence"]
+    gibbs = vm.fit(problem, "gibbs", seed=1, draws=1000)
+    pivot = None if problem.exchangeable is None else labels.pivot_of(gibbs, problem.exchangeable)
+    if pivot is not None:
+        gibbs = labels.align(gibbs, problem.exchangeable, pivot)[0]
+    return problem, exact, gibbs, pivot
+
+
+def test_importance_sampling_has_the_exact_evidence(solved):
+    problem, exact, _, pivot = solved
+    found = [evidence.importance(problem, optima(problem), key, pivot, 2000) for key in keys()[:3]]
+    assert max(abs(e.log_evidence - exact) / e.error for e in found) < 4
+    assert max(e.error for e in found) < 0.1
+
+
+@pytest.mark.slow
+def test_the_error_of_importance_sampling_is_right(solved):
+    """Independent z-scores: their mean square is 1 within 4 sd of its own error, sqrt(2 / KEYS), and none is beyond 4."""
+    problem, exact, _, pivot = solved
+    modes = optima(problem)
+    found = [evidence.importance(problem, modes, key, pivot, 2000) for key in keys()]
+    z = np.array([(e.log_evidence - exact) / e.error for e in found])
+    assert np.abs(z).max() < 4
+    assert abs((z**2).mean() - 1) < 4 * np.sqrt(2 / KEYS)
+
+
+def test_the_bridge_has_the_exact_evidence_and_a_right_error(solved):
+    problem, exact, gibbs, pivot = solved
+    found = [evidence.bridge(problem, gibbs, key, pivot) for key in keys()[:10]]
+    # the draws are the same for all keys, so their share of the error is common: each is within 4 standard errors
+    assert max(abs(e.log_evidence - exact) / e.error for e in found) < 4
+    assert max(e.error for e in found) < 0.05
+
+
+def keys():
+    return jax.random.split(jax.random.key(7), KEYS)
+
+
+def test_labels_count_log_k_factorial_where_they_are_exchangeable(told_apart, exchangeable, lecture):
+    assert log_labels(told_apart) == 0
+    assert np.isclose(log_labels(exchangeable), np.log(2))
+    assert np.isclose(log_labels(lecture), np.log(6))
+
+
+def test_a_method_whose_ratios_are_heavy_gives_no_estimate(told_apart):
+    cavi = vm.fit(told_apart, "cavi", seed=1, draws=500)
+    assert evidence.reweighted(told_apart, cavi, shape=0.5) is None
+    found = evidence.reweighted(told_apart, cavi, shape=0.3)
+    assert found is not None
+    assert found.how == "importance"
+
+
+def test_the_parts_of_the_gap_add_up():
+    found = evidence.Estimate(-100.0, 0.01, "importance", "")
+    parts = evidence.gap(-103.5, -102.4, 0.02, found, labels=np.log(6))
+    assert np.isclose(parts["labels"] + parts["local"] + parts["parameters"], parts["total"])
+    assert np.isclose(parts["total"], 3.5)
+    assert np.isclose(parts["error"], np.hypot(0.01, 0.02))
+    assert evidence.gap(-103.5, None, None, found, 0.0)["local"] is None

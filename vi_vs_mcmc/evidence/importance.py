@@ -1,0 +1,241 @@
+r"""The log evidence by importance sampling.
+
+Where the model has a closed form the proposal is a mixture, all of whose parts are in the one exponential family:
+
+    q(theta) = sum_c w_c q(theta; eta_c)
+
+some on the paths from the prior to each optimum of coordinate ascent, eta0 + s (eta - eta0), s in STEPS; some complete-data
+posteriors eta0 + S(z), z from short Gibbs chains, whose average over all z is the posterior itself. The shares w are
+learned from pilot draws. The prior's own part bounds the ratios p / q, so that their standard error can be believed. So it can
+where a method's own ratios have a light tail (k-hat below HEAVY): those of linear response often do.
+
+Source: Hesterberg (1995), Weighted average importance sampling and defensive mixture distributions, Technometrics 37; Cappe
+et al. (2008), Adaptive importance sampling in general mixture classes, Statistics and Computing 18.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from scipy.special import logsumexp
+from xarray import DataTree
+
+from vi_vs_mcmc import engine
+from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.evidence.estimate import Estimate
+from vi_vs_mcmc.evidence.places import in_place, log_labels, order, permuted
+from vi_vs_mcmc.labels import Pivot
+from vi_vs_mcmc.methods.cavi import Optima
+from vi_vs_mcmc.methods.gibbs import conditional, sweep
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Problem
+
+STEPS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.0)  # along the path from the prior, 0, to the optimum, 1
+NEGLIGIBLE = 1e-3  # ELBO weight below which an optimum has no part in the proposal
+MOST = 8  # optima in it
+CHAINS, FEWEST, SWEEPS = 256, 32, 50  # of Gibbs, most and fewest: each gives one complete-data posterior
+VISITS = 1_000_000  # rows that all chains together visit in a sweep, about
+SOFTER = (1.0, 0.5)  # shares of S(z) that count in it
+PILOT, PILOTS = 2_000, 3  # draws, and rounds of them, that the shares are learned from
+FLOOR = 0.2  # of the proposals is shared out evenly, whatever was learned
+PROPOSALS = 10_000
+HEAVY = 0.5  # k-hat from which ratios have no variance, and their mean no error that could be stated
+FEW = 8  # draws of a part that its labels' order is read from
+BATCH = 500
+
+
+class Mixture(NamedTuple):
+    """The proposal's parts; their flattened eta and A are at hand as numbers."""
+
+    eta: Natural  # leaves (parts, ...)
+    flat: np.ndarray  # (parts, P)
+    log_normaliser: np.ndarray  # (parts,)
+    order: np.ndarray | None  # (parts, K): which of a part's labels stands at each place of the pivot
+
+
+@in_float64
+def importance(
+    problem: Problem, optima: Optima, key: Array, pivot: Pivot | None = None, proposals: int = PROPOSALS
+) -> Estimate:
+    """The log evidence by importance sampling from a mixture of complete-data posteriors and of paths from the prior.
+
+    Args:
+        problem: with a closed form.
+        optima: of coordinate ascent.
+        key: of the proposals.
+        pivot: what each label looks like; needed where labels are exchangeable.
+        proposals: how many.
+
+    Raises:
+        SettingError: the problem has no closed-form structure.
+    """
+    model = problem.conjugate
+    if model is None:
+        raise SettingError(f"{problem.name!r} has no closed form to propose from; bridge sampling needs none")
+    key_parts, *keys = jax.random.split(key, 2 + PILOTS)
+    mixture = _mixture(problem, model, optima, key_parts, pivot)
+    number = len(mixture.flat)
+    share = np.full(number, 1.0 / number)
+    for key_pilot in keys[:-1]:
+        share = _improved(share, *_proposed(problem, model, mixture, share, key_pilot, PILOT, pivot))
+    density, log_p = _proposed(problem, model, mixture, share, keys[-1], proposals, pivot)
+    found = _mean(log_p - logsumexp(density + np.log(share), axis=1))
+    sentence = f"{found[2]} of a mixture of {number} conjugate posteriors"
+    return Estimate(found[0] + log_labels(problem), found[1], "importance", sentence)
+
+
+@in_float64
+def reweighted(problem: Problem, tree: DataTree, shape: float, pivot: Pivot | None = None) -> Estimate | None:
+    """The log evidence from a method's own draws, labels aligned; None where k-hat `shape` says that it has no error.
+
+    Args:
+        problem: what was fitted.
+        tree: with `log_p` and `log_q` of every draw.
+        shape: k-hat of its ratios.
+        pivot: what each label looks like; needed where labels are exchangeable.
+    """
+    if not shape < HEAVY:
+        return None
+    stats, group = tree["sample_stats"].to_dataset(), tree["posterior"].to_dataset()
+    theta = {str(n): group[n].values.reshape(-1, *group[n].shape[2:]) for n in group.data_vars}
+    log_weight = (stats["log_p"] - stats["log_q"]).values.ravel()
+    found = _mean(np.where(in_place(problem, theta, pivot), log_weight, -np.inf))
+    return Estimate(found[0] + log_labels(problem), found[1], "importance", f"{found[2]} of {tree.attrs['method']}")
+
+
+def _mixture(problem: Problem, model: Conjugate, optima: Optima, key: Array, pivot: Pivot | None) -> Mixture:
+    """Paths from the prior to the optima that count, and complete-data posteriors of short Gibbs chains from them."""
+    at = optima.distinct()[:MOST]
+    at = at[np.exp(optima.ascent.elbo[at] - optima.ascent.elbo[0]) >= NEGLIGIBLE]
+    steps = STEPS if np.isfinite(float(model.prior_log_normaliser)) else STEPS[:-1]
+    paths = _paths(model, jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), optima.eta), jnp.array(steps))
+    ends = len(at) * len(steps)
+    number = int(np.clip(VISITS // jax.tree.leaves(model.rows)[0].shape[0], FEWEST, CHAINS))
+    from_path = jnp.asarray(np.resize(np.arange(ends), number))  # wide starts, too: another mode may be found
+    key_chains, key_order = jax.random.split(key)
+    starts = jax.tree.map(lambda leaf: leaf[from_path], paths)
+    chains = _complete(model, starts, jax.random.split(key_chains, number), jnp.array(SOFTER))
+    eta = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), paths, chains)
+    flat, log_normaliser = jax.tree.map(np.asarray, _numbers(model, eta))
+    if pivot is None:
+        return Mixture(eta, flat, log_normaliser, None)
+    # a path has the labels of its optimum; a chain may have changed its own
+    heads = [*np.arange(0, ends, len(steps)), *np.arange(ends, len(flat), len(SOFTER))]
+    found = order(problem, pivot, _draws(model, eta, np.repeat(heads, FEW), key_order), FEW)
+    each = [len(steps)] * len(at) + [len(SOFTER)] * number
+    return Mixture(eta, flat, log_normaliser, np.repeat(found, each, 0))
+
+
+def _proposed(problem, model, mixture: Mixture, share, key, number: int, pivot) -> tuple[np.ndarray, np.ndarray]:
+    """log q of `number` draws of the mixture under each of its parts, (draws, parts), and log p; -inf out of place.
+
+    The draws are shared out in proportion, so that their mean has no more variance than that of independent ones.
+    """
+    counts = np.diff(np.floor(np.cumsum(np.r_[0.0, share]) * number + 0.5).astype(int))
+    index = np.repeat(np.arange(len(share)), counts)
+    drawn = _draws(model, mixture.eta, index, key)
+    kinds, kind = (np.zeros((1, 1), int), np.zeros(len(share), int))
+    if mixture.order is not None:
+        kinds, kind = np.unique(mixture.order, axis=0, return_inverse=True)
+        own = kind[index]
+        moved = [permuted(problem, drawn, one) for one in kinds]
+        drawn = {n: np.stack([m[n] for m in moved])[own, np.arange(len(own))] for n in drawn}
+    density = np.empty((len(index), len(share)))
+    for k, one in enumerate(kinds):
+        back = permuted(problem, drawn, None if mixture.order is None else np.argsort(one))
+        statistics = _in_batches(_statistics, model, back)
+        density[:, kind == k] = statistics @ mixture.flat[kind == k].T - mixture.log_normaliser[kind == k]
+    density += float(model.log_jacobian())
+    log_p = np.where(in_place(problem, drawn, pivot), _in_batches(_log_p, model, drawn), -np.inf)
+    return density, log_p
+
+
+def _improved(share: np.ndarray, density: np.ndarray, log_p: np.ndarray) -> np.ndarray:
+    """Shares that bring the mixture nearer to p, by one step of EM on the weighted draws; FLOOR stays shared out evenly."""
+    log_mix = np.asarray(logsumexp(density + np.log(share), axis=1))
+    ratio = log_p - log_mix
+    weight = np.exp(ratio - ratio.max())
+    new = (weight / weight.sum()) @ np.exp(density + np.log(share) - np.expand_dims(log_mix, 1))
+    return (1.0 - FLOOR) * new + FLOOR / len(share)
+
+
+@jax.jit
+def _paths(model: Conjugate, optima: Natural, steps: Array) -> Natural:
+    """eta0 + s (eta - eta0) at each step from each optimum, leaves (optima x steps, ...)."""
+    along = lambda eta: jax.vmap(lambda s: jax.tree.map(lambda e, p: p + s * (e - p), eta, model.prior))(steps)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.vmap(along)(optima))
+
+
+@jax.jit
+def _complete(model: Conjugate, start: Natural, keys: Array, shares: Array) -> Natural:
+    """eta0 + share S(z) at the local variables z that a short Gibbs chain ends at, leaves (chains x shares, ...)."""
+
+    def one(pair):
+        eta, key = pair
+        key_first, key_last, key_sweeps = jax.random.split(key, 3)
+        m = model.sufficient(model.draw(key_first, eta))
+        m = jax.lax.scan(lambda m, k: (sweep(model, k, m)[0], None), m, jax.random.split(key_sweeps, SWEEPS))[0]
+        z = model.draw_local(key_last, m, model.rows)
+        blocks = [conditional(model, block, m, z) for block in model.blocks]
+        return {factor: leaf for block in blocks for factor, leaf in block.items()}
+
+    full = jax.lax.map(one, (start, keys), batch_size=8)
+    soften = lambda e, p: p + shares.reshape(-1, *[1] * p.ndim) * (e[:, None] - p)
+    return jax.tree.map(lambda e, p: soften(e, p).reshape(-1, *p.shape), full, model.prior)
+
+
+@jax.jit
+def _numbers(model: Conjugate, eta: Natural) -> tuple[Array, Array]:
+    """Flattened eta (parts, P) and A (parts,)."""
+    return jax.vmap(lambda e: ravel_pytree(e)[0])(eta), jax.vmap(model.log_normaliser)(eta)
+
+
+def _draws(model: Conjugate, eta: Natural, index: np.ndarray, key: Array) -> dict[str, np.ndarray]:
+    """A draw of each part `index`, leaves (draws, ...)."""
+    keys = np.asarray(jax.random.key_data(jax.random.split(key, len(index))))
+    return _in_batches(lambda model, pair: _draw(model, eta, *pair), model, (index, keys))
+
+
+@jax.jit
+def _draw(model: Conjugate, eta: Natural, index: Array, keys: Array) -> dict[str, Array]:
+    one = lambda i, key: model.draw(jax.random.wrap_key_data(key), jax.tree.map(lambda leaf: leaf[i], eta))
+    return jax.vmap(one)(index, keys)
+
+
+@jax.jit
+def _log_p(model: Conjugate, theta: dict[str, Array]) -> Array:
+    return jax.vmap(partial(engine.log_p, model))(theta)
+
+
+@jax.jit
+def _statistics(model: Conjugate, theta: dict[str, Array]) -> Array:
+    """t of each draw, (draws, P)."""
+    return jax.vmap(lambda t: ravel_pytree(model.sufficient(t))[0])(theta)
+
+
+def _in_batches(function, model: Conjugate, arrays):
+    """A function of (model, rows), BATCH rows at a time: one compilation serves any number of them."""
+    count = len(jax.tree.leaves(arrays)[0])
+    pad = lambda leaf: np.concatenate([leaf, np.repeat(leaf[:1], -count % BATCH, 0)])
+    padded = jax.tree.map(pad, arrays)
+    parts = [
+        jax.tree.map(np.asarray, function(model, jax.tree.map(lambda leaf, at=at: leaf[at : at + BATCH], padded)))
+        for at in range(0, count, BATCH)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
+
+
+def _mean(log_weight: np.ndarray) -> tuple[float, float, str]:
+    """log of the mean weight, its standard error, and how many draws it is worth."""
+    top = log_weight.max()
+    w = np.exp(log_weight - top)
+    error = w.std(ddof=1) / w.mean() / np.sqrt(w.size)
+    effective = w.sum() ** 2 / (w**2).sum()
+    return float(top + np.log(w.mean())), float(error), f"{w.size} draws, {effective:.0f} of them effective,"

@@ -1,0 +1,53 @@
+"""Exchangeable labels: each point has K! equal images, of which one has its labels in order; so Z = K! times that part's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import gammaln
+from xarray import DataTree
+
+from vi_vs_mcmc import labels, posterior
+from vi_vs_mcmc.labels import Pivot
+from vi_vs_mcmc.problem import Problem
+
+
+def log_labels(problem: Problem) -> float:
+    """log K! of exchangeable labels, else 0."""
+    dim = problem.exchangeable
+    if dim is None:
+        return 0.0
+    site = next(name for name in problem.latent if dim in problem.site_dims(name))
+    return float(gammaln(problem.latent[site].shape[problem.site_dims(site).index(dim)] + 1))
+
+
+def order(problem: Problem, pivot: Pivot, theta: Mapping[str, np.ndarray], each: int) -> np.ndarray:
+    """Which label stands at each place of the pivot, by the commonest of `each` draws in turn, (draws / each, K)."""
+    found = labels.orders(_as_tree(problem, theta), str(problem.exchangeable), pivot)[0]
+    return np.stack([labels.commonest(part) for part in found.reshape(-1, each, found.shape[-1])])
+
+
+def in_place(problem: Problem, theta: Mapping[str, np.ndarray], pivot: Pivot | None) -> np.ndarray:
+    """Which draws have their labels in the pivot's order, (draws,)."""
+    if problem.exchangeable is None or pivot is None:
+        return np.ones(len(next(iter(theta.values()))), bool)
+    found = labels.orders(_as_tree(problem, theta), problem.exchangeable, pivot)[0]
+    return (found == np.arange(found.shape[1])).all(1)
+
+
+def permuted(problem: Problem, theta: Mapping[str, np.ndarray], order: np.ndarray | None) -> Mapping[str, np.ndarray]:
+    """Every site with its labels in another order."""
+    dim = problem.exchangeable
+    if dim is None or order is None:
+        return theta
+    out = {}
+    for name, value in theta.items():
+        dims = problem.site_dims(name)
+        out[name] = np.take(value, order, 1 + dims.index(dim)) if dim in dims else value
+    return out
+
+
+def _as_tree(problem: Problem, theta: Mapping[str, np.ndarray]) -> DataTree:
+    sites = {name: np.asarray(value)[None] for name, value in theta.items()}
+    return DataTree.from_dict({"/posterior": posterior.dataset(problem, sites)})

@@ -1,0 +1,65 @@
+"""Draws as rows of unconstrained coordinates u, and sites and log densities from such rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import jax
+import numpy as np
+from jax import Array
+from xarray import DataTree
+
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.problem import Call, Problem, unconstrain
+
+BATCH = 500  # draws whose log p is computed side by side
+
+
+@jax.jit
+def unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
+    """Unconstrained coordinates of draws, leaves (draws, ...)."""
+    return jax.vmap(lambda t: unconstrain(supports, t)[0])(theta)
+
+
+@in_float64
+def rows(problem: Problem, theta: Mapping[str, np.ndarray]) -> np.ndarray:
+    """u of each draw, (draws, U), in the order of the problem's latent sites; `theta` has leaves (draws, ...)."""
+    u = unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
+    return np.concatenate([np.reshape(u[name], (len(u[name]), -1)) for name in problem.latent], 1)
+
+
+def of_tree(problem: Problem, tree: DataTree) -> np.ndarray:
+    """u of a posterior's draws, (chain, draw, U)."""
+    group = tree["posterior"].to_dataset()
+    sites = {name: group[name].transpose("chain", "draw", ...).values for name in problem.latent}
+    flat = rows(problem, {name: value.reshape(-1, *value.shape[2:]) for name, value in sites.items()})
+    return flat.reshape(group.sizes["chain"], group.sizes["draw"], -1)
+
+
+@in_float64
+def evaluated(problem: Problem, u: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Sites on their constrained scale, leaves (draws, ...), and log p(x, theta) with respect to u, (draws,).
+
+    Args:
+        problem: whose joint density it is.
+        u: rows of coordinates, (draws, U).
+    """
+    call, arrays = problem.bound
+    shapes = _shapes(problem)
+    ends = np.cumsum([int(np.prod(shape)) for _, shape in shapes])
+    parts = np.split(u, ends[:-1], 1)
+    leaves = {name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes, parts, strict=True)}
+    return jax.tree.map(np.asarray, _evaluated(call, arrays, leaves))
+
+
+def _shapes(problem: Problem) -> list[tuple[str, tuple[int, ...]]]:
+    """The shape of u of each latent site."""
+    values = {name: jax.ShapeDtypeStruct(site.shape, float) for name, site in problem.latent.items()}
+    shapes = jax.eval_shape(lambda theta: unconstrain(problem.supports, theta)[0], values)
+    return [(name, shapes[name].shape) for name in problem.latent]
+
+
+@partial(jax.jit, static_argnums=0)
+def _evaluated(call: Call, arrays, u: dict[str, Array]):
+    return jax.lax.map(lambda x: (call.constrain(arrays, x), call.log_density(arrays, x)), u, batch_size=BATCH)
