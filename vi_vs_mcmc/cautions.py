@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from vi_vs_mcmc.names import count, spoken
+from vi_vs_mcmc.names import count, percent, spoken
+
+ALIKE = 0.02  # difference of two sds' logarithms that is no difference
+WEIGHTY = 0.05  # ELBO weight of an optimum that chains should have visited
+FAR = 4.0  # standard errors between two estimates of one number
+FLAT = 0.99  # spectral radius of the update from which linear response is not to be believed
 
 Caution = dict[str, Any]  # level ("check" or "note"), fact, consequence, remedy
 
@@ -24,7 +30,14 @@ def cautions(
     out = [_caution("check", text, "", None) for text in of_data]
     out += [_caution("note", *said) for said in of_settings]
     for method, entry in summary["verdicts"].items():
-        out += _of_method(spoken(method), entry)
+        gaps = (summary.get("evidence") or {}).get("gaps") or {}
+        out += _of_method(spoken(method), entry, gaps.get(method))
+    out += [*_of_labels(summary), *_of_modes(summary), *_of_samplers(summary)]
+    if reference.get("no_variance"):
+        some = reference["no_variance"]
+        fact = f"{count(len(some))} scalar{'s have' if len(some) > 1 else ' has'} no variance (`{some[0]}`)."
+        what = "Spread is compared there by the half-width of the central 68 %, and centres by medians."
+        out.append(_caution("note", fact, what, None))
     if reference["left_out"]:
         reasons = sorted({item["reason"] for item in reference["left_out"]})
         more = f", and {len(reasons) - 3} more such" if len(reasons) > 3 else ""
@@ -43,7 +56,58 @@ def cautions(
     return sorted(out, key=lambda c: c["level"] != "check")
 
 
-def _of_method(name: str, entry: dict[str, Any]) -> list[Caution]:
+def _of_labels(summary: dict[str, Any]) -> list[Caution]:
+    """Whether single components mean anything."""
+    out, labels = [], summary.get("labels") or {}
+    if summary["reference"].get("label_free"):
+        what = f"{summary['reference']['label_free']}."
+        out.append(
+            _caution("check", "The verdicts rest on quantities that need no label.", what[:1].upper() + what[1:], None)
+        )
+    rules = labels.get("rules")
+    if rules and abs(math.log(rules["other_sd"] / rules["sd"])) > ALIKE:
+        fact = f"The sd of `{rules['parameter']}` depends on the relabelling rule: {rules['sd']:.3g} or {rules['other_sd']:.3g}."
+        out.append(_caution("note", fact, "Sorted weights, co-clustering and densities do not depend on it.", None))
+    return out
+
+
+def _of_modes(summary: dict[str, Any]) -> list[Caution]:
+    """Optima that the chains did not see, or saw more of than their bounds say."""
+    found = summary.get("modes") or {}
+    modes = found.get("modes") or []
+    unseen = [m for m in modes if m["weight"] >= WEIGHTY and not any(m["visits"])]
+    if unseen:
+        elbo, weight = unseen[0]["elbo"], percent(unseen[0]["weight"])
+        fact = f"No chain visited an optimum of ELBO {elbo:.2f}, {weight} of the weight by bounds."
+        return [_caution("check", fact, "What the chains did not see is in no number here.", "--chains 16")]
+    return []
+
+
+def _of_samplers(summary: dict[str, Any]) -> list[Caution]:
+    """Two samplers, or two estimates of the evidence, that do not agree."""
+    out, agreed = [], summary.get("agreement")
+    if agreed and not agreed["passed"]:
+        pair = f"{agreed['label']} and {spoken(summary['reference']['method'])}"
+        fact = f"{pair} disagree on the {agreed['which']} of `{agreed['parameter']}`."
+        z, limit = abs(agreed["z"]), agreed["limit"]
+        what = f"They are {z:.1f} standard errors apart, where {limit:.1f} is allowed: one of them is wrong."
+        out.append(_caution("check", fact, what, None))
+    estimates = (summary.get("evidence") or {}).get("estimates") or []
+    for other in estimates[1:]:
+        apart = abs(other["log_evidence"] - estimates[0]["log_evidence"])
+        error = math.hypot(other["error"], estimates[0]["error"])
+        if error > 0 and apart > FAR * error:
+            fact = f"Two estimates of the log evidence are {apart:.2f} nats apart, {apart / error:.1f} standard errors."
+            out.append(
+                _caution(
+                    "note", fact, f"{estimates[0]['how']} and {other['how']}; a mode may be missing from one.", None
+                )
+            )
+            break
+    return out
+
+
+def _of_method(name: str, entry: dict[str, Any], gap: dict[str, Any] | None) -> list[Caution]:
     out, restarts = [], entry.get("restarts")
     if restarts and restarts["number"] > 1:
         number, agreeing = restarts["number"], restarts["agreeing"]
@@ -60,7 +124,17 @@ def _of_method(name: str, entry: dict[str, Any]) -> list[Caution]:
     if entry.get("khat") is not None and entry["khat"] > entry["khat_threshold"]:
         fact = f"{name}\u2019s k\u2011hat is {entry['khat']:.2f}."
         what = f"Above {entry['khat_threshold']:.2f}, reweighting its draws does not repair it."
+        if gap and gap.get("parameters") is not None:
+            what += f" Its q(theta) is {gap['parameters']:.2f} nats from the posterior."
         out.append(_caution("note", fact, what, None))
+    if (entry.get("spectral_radius") or 0) > FLAT:
+        fact = f"{name}\u2019s fixed point is nearly flat in some direction (spectral radius {entry['spectral_radius']:.3f})."
+        out.append(_caution("check", fact, "A linear response says little there.", None))
+    if entry.get("empty"):
+        fact = f"{name} stands at an optimum with {entry['empty']} empty component{'s' if entry['empty'] > 1 else ''}."
+        out.append(
+            _caution("note", fact, "Its response there is that of the prior; believe it for the others only.", None)
+        )
     return out
 
 
