@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from vi_vs_mcmc.metrics import METRICS
 from vi_vs_mcmc.metrics.health import Health
 from vi_vs_mcmc.metrics.marginals import Marginals, limits, simultaneous
+from vi_vs_mcmc.metrics.robust import robust_bias, robust_ratio, tail_index, tail_index_error
 
+NO_VARIANCE = 0.5  # tail index from which on a law has none
+SURE = 2.0  # standard errors of the tail index by which it must lie beyond
+SAMPLE_OF_TAIL = 4_000  # draws that the tail index is read from, at most
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 JUDGED_METRICS = ("sd_ratio", "bias")  # what a verdict looks at: their limits also come simultaneously
 
 
 def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray, health: Health) -> pd.DataFrame:
     """One row per distinct scalar: columns as in `comparison.csv`.
+
+    Where the reference has no variance (its tail index is beyond NO_VARIANCE), `sd_ratio` is the ratio of the half-widths of the
+    central 68 % and `bias` the distance of the medians in such half-widths; `scale` says so.
 
     `_low`, `_high` are pointwise 95 % Monte Carlo limits; `_lowest`, `_highest` hold for every judged sd and mean at once.
 
@@ -33,11 +41,15 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
         "reference_mean": reference.mean,
         "reference_sd": reference.sd,
     }
+    heavy = judged & heavy_tailed(reference)
     z = simultaneous(len(JUDGED_METRICS) * int(judged.sum()))
     together = {}
     with np.errstate(divide="ignore", invalid="ignore"):  # constant scalars divide by 0; they are not judged
+        robust = {"sd_ratio": robust_ratio, "bias": robust_bias} if heavy.any() else {}
         for metric, measure in METRICS.items():
             found = measure(method, reference)
+            if metric in robust:
+                found = found.where(xr.DataArray(~heavy, dims="parameter"), robust[metric](method, reference))
             out[metric] = found["value"].values
             low, high = limits(found)
             if metric.startswith("coverage"):
@@ -54,8 +66,18 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
         | together
         | {
             "judged": judged,
+            "scale": np.where(heavy, "central 68 %", "sd"),
             "reference_rhat": health.rhat,
             "reference_ess_bulk": health.ess_bulk,
             "reference_ess_tail": health.ess_tail,
         }
     )
+
+
+def heavy_tailed(of: Marginals) -> np.ndarray:
+    """Which scalars surely have no variance, (parameter,) bool, by the generalised Pareto shape of their tails."""
+    draws = of.draws.values
+    step = max(1, draws.shape[0] * draws.shape[1] // SAMPLE_OF_TAIL)
+    index = tail_index(draws[:, ::step])
+    error = tail_index_error(index, draws[:, ::step].shape[0] * draws[:, ::step].shape[1])
+    return np.isfinite(index) & (index - SURE * error > NO_VARIANCE)
