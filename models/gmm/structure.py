@@ -126,12 +126,7 @@ class MixtureStructure:
 
     def draw(self, key: Array, eta: Factors) -> dict[str, Array]:
         theta = expfam.dirichlet_normal_wishart_draw(key, eta["weights"], eta["components"])
-        return {
-            "weights": theta["weights"],
-            "means": self.centre + self.spread * theta["means"],
-            "precisions": theta["precisions"] / self._product,
-            "covariances": theta["covariances"] * self._product,
-        }
+        return {"weights": theta["weights"], **self._in_data_units(theta)}
 
     def moments(self, eta: Factors) -> dict[str, tuple[Array, Array]]:
         of = expfam.normal_wishart_moments(eta["components"])
@@ -148,6 +143,10 @@ class MixtureStructure:
         """E[weights], E[mu], E[Lambda]; E[Sigma] need not exist."""
         moments = self.moments(eta)
         return {site: moments[site][0] for site in ("weights", "means", "precisions")}
+
+    def mode(self, eta: Factors) -> dict[str, Array]:
+        of = expfam.normal_wishart_mode(eta["components"])
+        return {"weights": expfam.dirichlet_mode(eta["weights"]), **self._in_data_units(of)}
 
     def parameters(self, eta: Factors) -> dict[str, Array]:
         """alpha, beta, m, W, nu, in the data's units."""
@@ -188,6 +187,13 @@ class MixtureStructure:
         """p(z_n = k | x_n, theta), (rows, K), for rows in the data's units."""
         m = self.sufficient(theta)
         return jax.nn.softmax(features((x - self.centre) / self.spread) @ coefficients(m["weights"], m["components"]).T)
+
+    def _in_data_units(self, theta: Mapping[str, Array]) -> dict[str, Array]:
+        return {
+            "means": self.centre + self.spread * theta["means"],
+            "precisions": theta["precisions"] / self._product,
+            "covariances": theta["covariances"] * self._product,
+        }
 
     @property
     def _product(self) -> Array:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
@@ -9,8 +10,11 @@ from numpy.testing import assert_allclose
 from scipy.special import gammaln, logsumexp, multigammaln
 
 import vi_vs_mcmc as vm
+from vi_vs_mcmc import evidence
 from vi_vs_mcmc.metrics.health import health
 from vi_vs_mcmc.metrics.marginals import marginals
+from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.streams import MODES, stream
 
 SITES = ("weights", "means", "covariances")
 
@@ -131,14 +135,22 @@ def z_scores(tree, closed) -> np.ndarray:
     return np.array(out)
 
 
+@in_float64
+def sampled_evidence(problem: vm.Problem, seed: int) -> evidence.Estimate:
+    key = jax.random.key(seed)
+    return evidence.importance(problem, vm.CAVI().optima(problem.conjugate, stream(key, MODES)), key)
+
+
 @pytest.mark.slow
-def test_gibbs_and_nuts_have_the_exact_moments_on_twenty_random_problems():
+def test_gibbs_nuts_and_importance_sampling_are_exact_on_twenty_random_problems():
     passed = 0
     for seed in range(20):
         problem = tiny(seed)
         closed = vm.fit(problem, "exact", seed=seed, draws=10)
         bound = vm.fit(problem, "cavi", seed=seed, draws=100).attrs["elbo"]
         assert bound < closed.attrs["log_evidence"]
+        sampled = sampled_evidence(problem, seed)
+        assert abs(sampled.log_evidence - closed.attrs["log_evidence"]) < 4 * sampled.error, seed
         moments = closed["variational"].to_dataset()
         gibbs = vm.fit(problem, vm.Gibbs(thin=20), seed=seed, draws=5000)
         assert np.abs(z_scores(gibbs, moments)).max() < 4, seed

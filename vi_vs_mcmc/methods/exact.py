@@ -52,12 +52,12 @@ class Exact:
         model = problem.conjugate
         if model is None or len(model.blocks) > 1:
             raise SettingError(
-                f"exact needs a conjugate structure in one block, and {problem.name!r} has none; use nuts"
+                f"exact needs a conjugate structure in one block, and {problem.name!r} has no such thing; use nuts"
             )
         began = time.perf_counter()
         outcomes = model.outcomes(model.rows)
         values, rows = jax.tree.leaves(outcomes)[0].shape[:2]
-        if rows * np.log2(max(values, 2)) > np.log2(LIMIT):
+        if rows * np.log2(values) > np.log2(LIMIT):
             raise SettingError(
                 f"exact sums over {values}^{rows} assignments; want {LIMIT} at most: fewer rows or components, or gibbs"
             )

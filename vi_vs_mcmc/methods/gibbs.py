@@ -1,11 +1,14 @@
 """Gibbs sampling from the same structure as coordinate ascent: a second MCMC that shares no code with NUTS.
 
-A sweep draws the local variables of every row given the parameters, then the parameters from their conjugate posterior:
+A sweep draws the local variables of every row given the parameters, then the parameters block by block, each from its
+conjugate conditional given the newest values of the others:
 
-    z_n ~ p(z_n | x_n, theta),    theta ~ exp(<eta0 + S(z), t(theta)> - A),    S(z) = sum_n grad_m log p(x_n, z_n | theta)
+    z_n ~ p(z_n | x_n, theta),    theta_b ~ exp(<eta_b, t(theta_b)> - A(eta_b)),
+    eta_b = eta0_b + grad_{m_b} [sum_n log p(x_n, z_n | theta) + linked](m = t(theta))
 
-with the same t, A and S as everywhere: `conjugate.Conjugate.complete` is the one function that is new. Chains start at draws
-of q at the modes that coordinate ascent found, as NUTS does.
+since both terms are affine in the m of one block. t, A and the statistics are the same as everywhere:
+`conjugate.Conjugate.complete` is the one function that is new. Chains start at draws of q at the modes that coordinate ascent
+found, as NUTS does.
 
 Source: Gelfand and Smith (1990), JASA 85; Diebolt and Robert (1994), JRSS B 56.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +26,7 @@ import numpy as np
 from jax import Array
 from xarray import DataTree
 
-from vi_vs_mcmc import posterior
+from vi_vs_mcmc import flat, posterior
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError, whole
 from vi_vs_mcmc.methods.starts import modes_of_chains
@@ -111,6 +115,8 @@ class Sampler:
     def result(self) -> DataTree:
         """All draws asked for so far."""
         joined = {n: np.concatenate([c[n] for c in self._chunks], 1)[:, : self._asked] for n in self._chunks[0]}
+        if any(name not in joined for name in self._problem.all_sites):
+            joined |= self._across_blocks(joined)
         settings = self._settings
         return posterior.build(
             self._problem,
@@ -122,8 +128,15 @@ class Sampler:
             status_sentence=f"{self._chains} chains of {self._asked} draws, one in {settings.thin} sweeps",
             wall_seconds=self._seconds,
             work=f"{self._chains} × {self._asked} draws, one in {settings.thin} sweeps",
-            passes=self._chains * (settings.warmup + settings.thin * self.draws),
+            passes=self._chains * len(self._model.blocks) * (settings.warmup + settings.thin * self.draws),
         )
+
+    def _across_blocks(self, joined: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Deterministic sites that no block determines alone, by the program, leaves (chain, draw, ...)."""
+        lead = next(iter(joined.values())).shape[:2]
+        u = flat.rows(self._problem, {n: joined[n].reshape(-1, *joined[n].shape[2:]) for n in self._problem.latent})
+        sites = flat.evaluated(self._problem, u)[0]
+        return {n: sites[n].reshape(*lead, *sites[n].shape[1:]) for n in self._problem.all_sites if n not in joined}
 
     def _advance(self) -> dict[str, np.ndarray]:
         self._state, out = _chunk(self._settings.thin, self._model, self._state)
@@ -139,11 +152,25 @@ def _start(model: Conjugate, keys: Array, modes: Natural):
 
 def sweep(model: Conjugate, key: Array, m: Natural) -> tuple[Natural, dict[str, Array]]:
     """New parameters given t(theta) = m: (t of the new ones, their sites)."""
-    key_local, key_global = jax.random.split(key)
+    key_local, *keys = jax.random.split(key, 1 + len(model.blocks))
     z = model.draw_local(key_local, m, model.rows)
-    slope = jax.grad(lambda m: model.complete(m, z, model.rows).sum() + model.linked(m))(m)
-    sites = model.draw(key_global, jax.tree.map(jnp.add, model.prior, slope))
-    return model.sufficient(sites), sites
+    sites: dict[str, Array] = {}
+    for key_block, block in zip(keys, model.blocks, strict=True):
+        new = model.draw(key_block, conditional(model, block, m, z))
+        m = {**m, **model.sufficient(new)}
+        sites |= new
+    return m, sites
+
+
+def conditional(model: Conjugate, block: tuple[str, ...], m: Natural, z: Any) -> Natural:
+    """eta_b of p(theta_b | x, z, the others), {factor: leaves} of the block's factors, at t(theta) = m."""
+
+    def log_joint(of_block: Natural) -> Array:
+        whole = {**m, **of_block}
+        return model.complete(whole, z, model.rows).sum() + model.linked(whole)
+
+    slope = jax.grad(log_joint)({factor: m[factor] for factor in block})
+    return jax.tree.map(jnp.add, {factor: model.prior[factor] for factor in block}, slope)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -21,13 +21,12 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from xarray import Dataset, DataTree
 
-from vi_vs_mcmc import engine, posterior, response
+from vi_vs_mcmc import engine, flat, posterior, response
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError
-from vi_vs_mcmc.methods.cavi import BATCH, CAVI, drawn
-from vi_vs_mcmc.methods.starts import unconstrained
+from vi_vs_mcmc.methods.cavi import CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem
+from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import MODES, stream
 
 POLISHED = 1e-9  # residual of the fixed point beyond which its response is refused
@@ -102,6 +101,7 @@ class LRVB:
                 "elbo": float(np.mean(log_p - log_q)),
                 "spectral_radius": radius,
                 "response_steps": int(found.steps),
+                "empty": _empty(problem, sites),
                 "closed_form": 1,
             },
         )
@@ -117,6 +117,12 @@ def _polished(model: Conjugate, eta: Natural) -> tuple[Natural, float]:
             break
         eta, residual = new, nearer
     return eta, residual
+
+
+def _empty(problem: Problem, sites: dict[str, tuple[np.ndarray, np.ndarray]]) -> int:
+    """Components whose weights hold less than one row, of a model that has weights; 0 of any other."""
+    rows = 0 if problem.table is None else len(problem.table.values)
+    return int((sites["weights"][0] * rows < 1.0).sum()) if "weights" in sites and rows else 0
 
 
 def _refusal(residual: float, found: response.Response) -> str:
@@ -164,13 +170,13 @@ def _variational(problem: Problem, sites, sds: dict[str, np.ndarray]) -> Dataset
 
 def _moved(problem: Problem, model: Conjugate, eta: Natural, theta: dict[str, np.ndarray], log_p, log_q):
     """Draws in their new places, with log p and log q there, and why it could not be done."""
-    flat, shapes = _flat(problem, theta)
+    u = flat.rows(problem, theta)
     statistics = np.asarray(_statistics(model, {k: theta[k] for k in problem.latent}))
-    centred, spread = flat - flat.mean(0), statistics - statistics.mean(0)
+    centred, spread = u - u.mean(0), statistics - statistics.mean(0)
     slopes = np.linalg.lstsq(spread / spread.std(0).clip(1e-300), centred)[0] / spread.std(0).clip(1e-300)[:, None]
     directions = _by_covariance(model, eta, jnp.asarray(slopes.T))
     found = response.respond(model, eta, directions)
-    own = np.cov(flat.T)
+    own = np.cov(u.T)
     try:
         root, wanted = np.linalg.cholesky(own), np.linalg.cholesky(own + np.asarray(found.added))
     except np.linalg.LinAlgError:
@@ -181,15 +187,8 @@ def _moved(problem: Problem, model: Conjugate, eta: Natural, theta: dict[str, np
         return theta, log_p, log_q, why
     step = np.linalg.solve(root.T, wanted.T)  # (L_LR L_q^-1)'
     log_volume = np.log(np.diag(wanted)).sum() - np.log(np.diag(root)).sum()
-    moved, log_p = _evaluated(*problem.bound, flat.mean(0) + centred @ step, shapes)
+    moved, log_p = flat.evaluated(problem, u.mean(0) + centred @ step)
     return moved, log_p, log_q - log_volume, ""
-
-
-def _flat(problem: Problem, theta: dict[str, np.ndarray]) -> tuple[np.ndarray, list[tuple[str, tuple[int, ...]]]]:
-    """Unconstrained coordinates of each draw, (draws, U), and the shapes they came from."""
-    u = unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
-    shapes = [(name, u[name].shape[1:]) for name in problem.latent]
-    return np.concatenate([np.reshape(u[name], (len(u[name]), -1)) for name, _ in shapes], 1), shapes
 
 
 @jax.jit
@@ -203,17 +202,3 @@ def _by_covariance(model: Conjugate, eta: Natural, slopes: Array) -> Natural:
     """V applied to each row of slopes, leaves (U, ...)."""
     shaped = ravel_pytree(eta)[1]
     return jax.vmap(lambda row: response.covariance_product(model, eta, shaped(row)))(slopes)
-
-
-def _evaluated(call: Call, arrays, flat: np.ndarray, shapes) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Sites and log p, on the unconstrained scale, at each row of coordinates."""
-    ends = np.cumsum([int(np.prod(shape)) for _, shape in shapes])
-    u = {
-        name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes, np.split(flat, ends[:-1], 1), strict=True)
-    }
-    return jax.tree.map(np.asarray, _density(call, arrays, u))
-
-
-@partial(jax.jit, static_argnums=0)
-def _density(call: Call, arrays, u: dict[str, Array]):
-    return jax.lax.map(lambda x: (call.constrain(arrays, x), call.log_density(arrays, x)), u, batch_size=BATCH)

@@ -11,6 +11,7 @@ from xarray import DataTree
 from vi_vs_mcmc.errors import SettingError, unknown
 from vi_vs_mcmc.methods.autoguide import guides
 from vi_vs_mcmc.methods.cavi import CAVI
+from vi_vs_mcmc.methods.em import EM
 from vi_vs_mcmc.methods.exact import Exact
 from vi_vs_mcmc.methods.gibbs import Gibbs
 from vi_vs_mcmc.methods.lrvb import LRVB
@@ -33,7 +34,7 @@ class Method(Protocol):
         ...
 
 
-PLAIN = {"cavi": CAVI, "exact": Exact, "gibbs": Gibbs, "lrvb": LRVB, "nuts": NUTS}
+PLAIN = {"cavi": CAVI, "em": EM, "exact": Exact, "gibbs": Gibbs, "lrvb": LRVB, "nuts": NUTS}
 
 
 def known() -> list[str]:
@@ -71,4 +72,4 @@ def defaults(problem: Problem) -> list[str]:
 def with_restarts(method: str, restarts: int) -> Method:
     """A method by name, with as many restarts of coordinate ascent as asked for where it makes any."""
     found = resolve(method)
-    return replace(found, restarts=restarts) if isinstance(found, CAVI | Gibbs | LRVB | NUTS | SVI) else found
+    return replace(found, restarts=restarts) if isinstance(found, CAVI | EM | Gibbs | LRVB | NUTS | SVI) else found

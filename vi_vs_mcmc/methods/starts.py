@@ -13,6 +13,7 @@ from jax import Array
 from numpyro.distributions import biject_to
 
 from vi_vs_mcmc.conjugate import Conjugate, Coordinates, Natural
+from vi_vs_mcmc.flat import unconstrained
 from vi_vs_mcmc.methods.cavi import BATCH, CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
@@ -122,12 +123,6 @@ def modes_of_chains(model: Conjugate, key: Array, chains: int, restarts: int) ->
     optima = CAVI(restarts=restarts).optima(model, stream(key, MODES))
     chosen = optima.allocate(chains, NEGLIGIBLE)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), optima.eta), jax.tree.map(jnp.asarray, optima.best())
-
-
-@jax.jit
-def unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
-    """Unconstrained coordinates of draws, leaves (draws, ...)."""
-    return jax.vmap(lambda t: unconstrain(supports, t)[0])(theta)
 
 
 @jax.jit
