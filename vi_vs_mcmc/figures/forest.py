@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -149,7 +150,8 @@ def _add_furthest(fig: go.Figure, bars: Mapping[str, Bars], scale: Scale, n: int
         yshift=2,
         name="furthest",
     )
-    fig.update_layout(annotations=[*fig.layout.annotations, *texts, furthest])
+    layout: Any = fig.layout
+    fig.update_layout(annotations=[*layout.annotations, *texts, furthest])
 
 
 def _range(bars: Mapping[str, Bars], scale: Scale) -> tuple[float, float]:

@@ -171,6 +171,20 @@ def glossary(view: View) -> Sequence[tuple[str, str]]:
         ),
         ("R‑hat, ESS", "Whether chains agree, and how many independent draws they are worth."),
         (
+            "Log evidence",
+            "How probable the data are under the model, in nats: what every bound stays below. A nat is a factor of "
+            "2.7 in probability.",
+        ),
+        (
+            "Shrinkage, delinkage",
+            "What a factorised approximation loses because each coordinate’s own spread is too small, and what it gains "
+            "back because the coordinates vary independently.",
+        ),
+        (
+            "Effective draws",
+            "How many equally weighted draws the reweighted ones are worth.",
+        ),
+        (
             "k‑hat",
             "How heavy the tail of the importance weights is. Above its threshold (at most 0.7), "
             "reweighting the method’s draws cannot repair it.",

@@ -22,6 +22,10 @@ OPTIONAL = (
     *("q05", "q50", "q95", "reference_q05", "reference_q50", "reference_q95"),
     *("sd_ratio_lowest", "sd_ratio_highest", "bias_lowest", "bias_highest"),
     *("reference_rhat", "reference_ess_bulk", "reference_ess_tail"),
+    *("factorised", "factorised_low", "factorised_high"),  # the sd ratio that the best factorised normal would have
+    *("corrected_mean", "corrected_sd", "khat"),  # by importance weights
+    *("kl", "kl_low", "kl_high"),
+    *("robust_ratio", "robust_ratio_low", "robust_ratio_high"),  # of half-widths of central 68 % intervals
 )
 _BLANK = {"", "nan", "none", "null"}
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99])
 GRID = 90  # points of a density
+STILL = 1e-10  # relative range of draws that move by rounding only: a point, repeated
 
 Array = NDArray[np.float64]
 
@@ -52,7 +53,7 @@ def density(draws: Array, at: Array) -> Array:
     """The kernel density of sorted draws on a grid; a point is a spike, and far tails do not widen the kernel."""
     finite = draws[np.isfinite(draws)]
     step, width = at[1] - at[0], at[-1] - at[0]
-    if finite.size < 2 or np.ptp(finite) <= 1e-12 * max(abs(finite[0]), 1e-300):
+    if finite.size < 2 or np.ptp(finite) <= STILL * max(abs(finite[0]), 1e-300):
         away = np.abs(at - finite[0]) if finite.size else np.full(GRID, np.inf)
         return (away <= step / 2).astype(float) / step
     near, share = finite, 1.0
@@ -72,8 +73,9 @@ def density(draws: Array, at: Array) -> Array:
 
 
 def correlation(flat: Array) -> Array:
-    """Correlations of the columns, 0 where one does not move."""
+    """Correlations of the columns, 0 where one does not move: the rounding of a repeated point has correlations of 1."""
     centred = np.nan_to_num(flat - np.nanmean(flat, axis=0))
     length = np.sqrt((centred**2).sum(axis=0))
-    scaled = centred / np.where(length > 0, length, 1)
+    moves = np.ptp(centred, axis=0) > STILL * np.abs(np.nan_to_num(flat)).max(axis=0)
+    scaled = np.where(moves, centred / np.where(moves, length, 1), 0)
     return np.clip(scaled.T @ scaled, -1, 1)

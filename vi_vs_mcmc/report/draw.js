@@ -27,7 +27,7 @@ const draw = id => {
   for (const t of spec.data) if (METHOD(t) && !["data0", "data1"].includes(id)) t.visible = !state.hidden.has(METHOD(t));
   if (element.clientWidth < 480 && !state.printing) forPhone(id, spec);
   square(spec, element.clientWidth);
-  if (matchMedia("(pointer: fine)").matches && ["sdsd", "data0", "data1"].includes(id)) {
+  if (matchMedia("(pointer: fine)").matches && ["sdsd", "why", "data0", "data1"].includes(id)) {
     spec.layout.dragmode = "zoom";
     spec.layout.xaxis.fixedrange = spec.layout.yaxis.fixedrange = false;
   }
@@ -37,7 +37,7 @@ const draw = id => {
   state.drawn.add(id);
   element.classList.add("done");
   const done = Plotly.react(element, data, layout, config);
-  if (first && ["forest", "centre", "sdsd"].includes(id)) element.on("plotly_click", event => {
+  if (first && ["forest", "centre", "sdsd", "why"].includes(id)) element.on("plotly_click", event => {
     const j = event.points[0].customdata;
     if (j !== undefined) choose(j);
   });

@@ -8,8 +8,9 @@ import numpy as np
 
 from vi_vs_mcmc.figures.palette import Style
 from vi_vs_mcmc.names import known
+from vi_vs_mcmc.report.findings import points, robust
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import NONE, capital, count, interval, like, number, percent, rough, spelled
+from vi_vs_mcmc.report.words import NONE, capital, count, interval, like, listed, number, percent, rough, spelled
 
 MOST = 1500  # rows on the page; the files have all
 
@@ -41,10 +42,10 @@ class Row:
 
 
 def rows(view: View) -> list[Row]:
-    """The rows: judged ones first, with the sd ratio that is furthest off first; the others in the table's order."""
+    """The rows: judged ones first, with the sd ratio that is furthest off first, points last; then the others."""
     table = view.run.table
     ratio = table.numbers["sd_ratio"]
-    far = np.abs(np.log(np.where((ratio > 0) & table.judged, ratio, np.nan)))
+    far = np.abs(np.log(np.where((ratio > 0) & table.judged & _wide(view), ratio, np.nan)))
     order = np.lexsort((np.arange(len(table)), -np.nan_to_num(far, nan=-1.0), ~table.judged))
     keys = {name: j for j, name in enumerate(view.names)}
     start, end = _range(view)
@@ -64,6 +65,9 @@ def intro(view: View) -> str:
             "of them is left out of the verdict and comes" if without == 1 else "are left out of the verdict and come"
         )
         all_of += f" {capital(spelled(without))} {they} last."
+    if single := [view.label(m) for m in points(view)]:
+        one = len(single) == 1
+        all_of += f" {listed(single)} {'is a point, without' if one else 'are points, without'} an sd or an interval."
     return f"{all_of}{some} Choose a parameter here and every figure follows."
 
 
@@ -97,7 +101,10 @@ def _row(view: View, i: int, keys: dict[str, int], start: float, end: float) -> 
     r = {name: float(column[i]) for name, column in table.numbers.items()}
     low = r["sd_ratio_lowest"] if np.isfinite(r["sd_ratio_lowest"]) else r["sd_ratio_low"]
     high = r["sd_ratio_highest"] if np.isfinite(r["sd_ratio_highest"]) else r["sd_ratio_high"]
-    parameter, out = table.parameter[i], not table.judged[i]
+    method, parameter, out = table.method[i], table.parameter[i], not table.judged[i]
+    if method in points(view):
+        low = high = r["sd"] = r["sd_ratio"] = r["coverage90"] = np.nan
+    why = "; ".join(w for w in (view.reasons.get(parameter, ""), robust(view, method, parameter)) if w) if out else None
     cells = [
         Cell(_sort(r["sd_ratio"]), number(r["sd_ratio"]), interval(low, high)),
         Cell(_sort(r["bias"]), number(r["bias"], 2, sign=True)),
@@ -112,10 +119,10 @@ def _row(view: View, i: int, keys: dict[str, int], start: float, end: float) -> 
         ends = {"at": r["sd_ratio"], "low": low, "high": high}
         bar = {k: f"{_at(v, start, end):.1f}%" for k, v in ends.items()}
     return Row(
-        view.styles[table.method[i]],
+        view.styles[method],
         parameter,
         keys.get(parameter),
-        view.reasons.get(parameter, "") if out else None,
+        why,
         cells,
         bar,
     )
@@ -125,9 +132,14 @@ def _range(view: View) -> tuple[float, float]:
     """The axis of the small bars: most ratios and the tolerated band, never further than from 0.2 to 2.5."""
     t = view.tolerance[0]
     table = view.run.table
-    finite = table.numbers["sd_ratio"][table.judged & np.isfinite(table.numbers["sd_ratio"])]
+    finite = table.numbers["sd_ratio"][table.judged & np.isfinite(table.numbers["sd_ratio"]) & _wide(view)]
     low, high = np.quantile(finite, [0.01, 0.99]) if finite.size else (1.0, 1.0)
     return float(np.clip(min(low, 1 - t) - 0.08, 0.0, 1 - t)), float(np.clip(max(high, 1 + t) + 0.04, 1 + t, 2.5))
+
+
+def _wide(view: View) -> np.ndarray:
+    """Rows of the table that are not a point's, (row,)."""
+    return ~np.isin(view.run.table.method, points(view))
 
 
 def _at(value: float, start: float, end: float) -> float:

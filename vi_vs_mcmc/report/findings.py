@@ -31,12 +31,12 @@ class Finding:
 
 
 def find(view: View, method: str) -> Finding:
-    """Count what is clearly off for one method, over its judged parameters."""
+    """Count what is clearly off for one method, over its judged parameters; a point has means, and no sds."""
     sd_tolerance, mean_tolerance = view.tolerance
     ratio, bias = view.column(method, "sd_ratio"), view.column(method, "bias")
     low, high = limits(view, method, "sd_ratio")
     left, right = limits(view, method, "bias")
-    use = view.judged & np.isfinite(ratio) & (ratio > 0)
+    use = view.judged & np.isfinite(ratio) & (ratio > 0) & (method not in points(view))
     centred = view.judged & np.isfinite(bias)
     small = np.flatnonzero(use & (high < 1 - sd_tolerance))
     large = np.flatnonzero(use & (low > 1 + sd_tolerance))
@@ -64,6 +64,28 @@ def limits(view: View, method: str, measure: str) -> tuple[NDArray[np.float64], 
         end = np.where(np.isfinite(end), end, view.column(method, f"{measure}_{narrow}"))
         ends.append(np.where(np.isfinite(end), end, value))
     return ends[0], ends[1]
+
+
+def points(view: View) -> list[str]:
+    """Methods that give one point, so that no sd, interval or correlation of theirs means anything."""
+    return [m for m in view.methods if "point estimate" in view.words(m)]
+
+
+def centred(view: View) -> list[str]:
+    """Methods whose means say something: those whose numbers stand, and points."""
+    silent = {"no verdict", "not converged"}
+    return [m for m in view.methods if not silent & set(view.words(m))]
+
+
+def robust(view: View, method: str, parameter: str) -> str:
+    """How wide a method is where an sd may not exist, as a clause; empty where it was not measured."""
+    column = lambda name: float(view.run.table.column(method, name, [parameter])[0])
+    value, label = column("robust_ratio"), view.reference_label
+    if method in points(view) or not np.isfinite(value):
+        return ""
+    limits = interval(column("robust_ratio_low"), column("robust_ratio_high"))
+    times = f"{number(value)} {limits}".rstrip()
+    return f"its central {percent(0.68)} interval is {times} times as wide as under {label}"
 
 
 def leading(view: View, findings: dict[str, Finding]) -> str | None:
@@ -100,16 +122,23 @@ def sd_phrase(view: View, finding: Finding) -> str:
     return f"{name} keeps every sd within {percent(_furthest(view, finding))} of {view.reference_label}"
 
 
-def unsettled(view: View) -> str:
-    """A sentence on methods whose numbers say nothing of their family; empty if there are none."""
+def unsettled(view: View, *, of: str = "widths") -> str:
+    """A sentence on methods whose numbers say nothing of their family; empty if there are none.
+
+    Args:
+        view: the run.
+        of: "widths", which a point has none of, or "means".
+    """
     stopped = [view.label(m) for m in view.methods if "not converged" in view.words(m)]
-    points = [view.label(m) for m in view.methods if "point estimate" in view.words(m)]
+    single = [view.label(m) for m in points(view)] if of == "widths" else []
     out = []
     if stopped:
         one = len(stopped) == 1
         out.append(f"{listed(stopped)} had not converged: {'its' if one else 'their'} numbers describe the optimiser.")
-    if points:
-        out.append(f"{listed(points)} gives one point, which has no width to compare.")
+    if len(single) == 1:
+        out.append(f"{single[0]} gives one point, which has no width to compare.")
+    elif single:
+        out.append(f"{listed(single)} give one point each, which has no width to compare.")
     return " ".join(out)
 
 

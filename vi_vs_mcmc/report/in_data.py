@@ -7,6 +7,7 @@ import numpy as np
 from vi_vs_mcmc.figures import rows as figures
 from vi_vs_mcmc.figures.weights import weights as weights_figure
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
+from vi_vs_mcmc.report.findings import points
 from vi_vs_mcmc.report.mixture import Mixture, empty, mixture, weights
 from vi_vs_mcmc.report.predictive import predictive
 from vi_vs_mcmc.report.view import View
@@ -61,6 +62,8 @@ def _undrawn(mix: Mixture) -> str:
 
 
 def _movement(view: View, method: str) -> str:
+    if method in points(view):
+        return f"{view.label(method)} is one point, so its components do not move."
     judged = [j for j, n in enumerate(view.names) if n.startswith("means[") and view.judged[j]]
     ratio = view.column(method, "sd_ratio")[judged]
     ratio = ratio[np.isfinite(ratio)]
@@ -183,7 +186,7 @@ def _weights(view: View, of: dict[str, np.ndarray]) -> Block:
     truth = (view.run.summary.get("truth") or {}).get("weights")
     components = of[view.reference].shape[1]
     truth = list(truth) if truth is not None and len(truth) == components else None
-    without = empty(view.run, components)
+    without, single = empty(view.run, components), [m for m in points(view) if m in of]
     smallest = float(of[view.reference][1].min())
     what = f"The smallest weight under {view.reference_label} is {rough(smallest, 2)} (median)."
     title = f"{capital(share(components, components, 'component'))} {'are' if components > 1 else 'is'} occupied"
@@ -196,14 +199,15 @@ def _weights(view: View, of: dict[str, np.ndarray]) -> Block:
         )
         what += "it." if len(without) == 1 else "them."
     if truth:
-        hit = sum(bool(q[0, k] <= truth[k] <= q[2, k]) for q in of.values() for k in range(components))
-        what += f" {_hits(hit, len(of) * components)} contain the true weight."
+        wide = [q for m, q in of.items() if m not in single]
+        hit = sum(bool(q[0, k] <= truth[k] <= q[2, k]) for q in wide for k in range(components))
+        what += f" {_hits(hit, len(wide) * components)} contain the true weight."
     dotted = "; dotted lines mark the weights the data were drawn with" if truth else ""
     read = f"One row per component, all shown. Bars are each method’s own {percent(0.9)} interval{dotted}."
-    body = [
-        [str(k), *(f"{number(q[1, k], 3)} {interval(q[0, k], q[2, k], 3)}" for q in of.values())]
-        for k in range(components)
-    ]
+    if single:
+        read += f" {listed([view.label(m) for m in single])} {'has' if len(single) == 1 else 'have'} no interval."
+    limits = lambda m, k: "" if m in single else interval(of[m][0, k], of[m][2, k], 3)
+    body = [[str(k), *(f"{number(of[m][1, k], 3)} {limits(m, k)}" for m in of)] for k in range(components)]
     table = Table("weights with 90 % intervals", ["component", *(view.label(m) for m in of)], body)
     fig = weights_figure(of, view.styles, truth)
     panel = Panel("weights", fig, "component weights with 90 % intervals")

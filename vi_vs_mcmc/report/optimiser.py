@@ -9,12 +9,15 @@ import xarray as xr
 
 from vi_vs_mcmc.figures.climb import Trace, climb
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
+from vi_vs_mcmc.report.em_steps import em_steps
+from vi_vs_mcmc.report.evidence import evidence, gap_of
 from vi_vs_mcmc.report.findings import sentences
 from vi_vs_mcmc.report.ratios import ratios
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import capital, count, listed, number, plural, spelled
 
 _TRACES = 6  # methods whose traces are drawn
+_LIKELIHOODS = 2  # methods whose bound is drawn beside the likelihood
 _SETTLED = 0.01  # nats
 
 
@@ -32,12 +35,15 @@ def optimiser(view: View) -> Section:
     else:
         intro += f"{'This one is' if len(view.methods) == 1 else 'These are'} finished." if not unknown else ""
     traced = [m for m in view.methods if _elbo(view, m) is not None][:_TRACES]
+    likelihoods = [b for m in view.methods if (b := _likelihood(view, m))]
     blocks = [
-        *([_climbs(view, traced)] if traced else []),
-        *(b for m in view.methods if (b := _likelihood(view, m))),
+        evidence(view),
+        _climbs(view, traced) if traced else None,
+        *likelihoods[:_LIKELIHOODS],
+        em_steps(view),
+        ratios(view),
     ]
-    weights = ratios(view)
-    return Section("vi", "VI health", intro.strip(), (*blocks[:3], *([weights] if weights else [])))
+    return Section("vi", "VI health", intro.strip(), tuple(b for b in blocks if b is not None))
 
 
 def health_table(view: View) -> Table:
@@ -48,8 +54,12 @@ def health_table(view: View) -> Table:
         marginal = number(v.get("elbo_marginal"), 2)
         if v.get("elbo_marginal_se") is not None and v.get("elbo_marginal") is not None:
             marginal += f" ± {number(v['elbo_marginal_se'], 2)}"
-        own = number(v.get("elbo"), 2)
-        body.append([view.label(m), _finished(v), number(v.get("khat"), 2), khat_means(v), own, marginal])
+        own, says = number(v.get("elbo"), 2), khat_means(v)
+        if is_point(view, m):
+            # the density of one point: it rises without limit as q narrows, and bounds no evidence
+            own = f"log p {own}, not a bound" if v.get("elbo") is not None else own
+            says, marginal = "has no meaning for a point", number(None)
+        body.append([view.label(m), _finished(v), number(v.get("khat"), 2), says, own, marginal])
     head = ["method", "finished?", "k‑hat", "what k‑hat says", "its own ELBO", "ELBO, labels summed out"]
     return Table("health of the variational fits", head, body, left=(0, 1, 3), methods=view.methods)
 
@@ -69,12 +79,31 @@ def khat_means(verdict: dict[str, Any]) -> str:
 
 
 def log_evidence(view: View) -> float | None:
-    """The log evidence, where some method gives one."""
+    """The log evidence: the run's own, else that of some method which gives one."""
+    entry = view.run.summary.get("evidence") or {}
+    if entry.get("log_evidence") is not None:
+        return float(entry["log_evidence"])
     for m in [view.reference, *view.methods]:
         value = view.run.posteriors[m].attrs.get("log_evidence")
         if isinstance(value, (int, float, np.number)) and np.isfinite(float(value)):
             return float(value)
     return None
+
+
+def ceiling(view: View, method: str) -> tuple[float, str] | None:
+    """What a method's bound cannot pass and its name: log Z, less log K! where q keeps to one labelling of K!."""
+    value = log_evidence(view)
+    if value is None or is_point(view, method):
+        return None
+    found = gap_of(view, method)
+    if found is None or found.labels == 0:
+        return value, "log evidence"
+    return value - found.labels, "log evidence of one labelling"
+
+
+def is_point(view: View, method: str) -> bool:
+    """Whether a method gives one point, whose log p is no bound."""
+    return bool(view.run.posteriors[method].attrs.get("point_estimate", 0)) or "point estimate" in view.words(method)
 
 
 def _status(view: View, method: str) -> str | None:
@@ -122,12 +151,12 @@ def _unit(view: View, method: str) -> str:
 
 
 def _climbs(view: View, traced: list[str]) -> Block:
-    evidence = log_evidence(view)
+    tops = {m: ceiling(view, m) for m in traced}
     panels, body = [], []
     for i, m in enumerate(traced):
         traces, unit = _elbo(view, m) or [], _unit(view, m)
-        # the evidence of the model with its labels summed out bounds SVI; CAVI's own bound is lower still
-        fig = climb(traces, view.styles[m], unit, ceiling=evidence)
+        value, name = tops[m] or (None, "")
+        fig = climb(traces, view.styles[m], unit, ceiling=value, ceiling_name=name)
         several = f", {plural(len(traces), 'restart')}" if len(traces) > 1 else ""
         window = ", mean of a window of steps" if unit == "step" else ""
         panels.append(
@@ -136,51 +165,70 @@ def _climbs(view: View, traced: list[str]) -> Block:
                 fig,
                 f"ELBO of {view.styles[m].label} by {unit}",
                 f"{view.styles[m].label}{several}",
-                f"ELBO, nats{window}",
+                f"ELBO of log p at its point, nats{window}" if is_point(view, m) else f"ELBO, nats{window}",
             )
         )
         for r, t in enumerate(traces):
             body.append([view.label(m), str(r), count(t.x[-1]), number(float(t.y[-1]), 3)])
-    title, what = _climb_words(view, traced, evidence)
-    bound = " towards the log evidence, which no bound can pass" if evidence is not None else ""
+    title, what = _climb_words(view, traced, tops)
+    known = {t[1] for t in tops.values() if t}
+    bound = f" towards the {listed(sorted(known), 'or')}, which no bound can pass" if known else ""
     read = (
         f"Each line is one fit climbing{bound}. Flat at the end means finished; flat at "
         "different heights means several modes, or a family with several optima. Heights of different "
-        "methods compare only in the "
-        "last column of the table above."
+        "methods compare only in the last column of the table above."
     )
+    if "log evidence of one labelling" in known:
+        read += (
+            " A q that keeps to one numbering of the components can reach the log evidence less the log of how "
+            "many numberings there are."
+        )
+    points = [view.label(m) for m in traced if is_point(view, m)]
+    if points:
+        read += f" {listed(points)} climbs log p at a single point, which the evidence does not limit."
     table = Table("where each fit ended", ["method", "restart", "sweeps or steps", "final ELBO"], body)
     return Block("elbo", title, what, read, panels, table, columns=2 if len(panels) > 1 else 1)
 
 
-def _climb_words(view: View, traced: list[str], evidence: float | None) -> tuple[str, str]:
-    runs, rest = [], []
+def _climb_words(view: View, traced: list[str], tops: dict[str, tuple[float, str] | None]) -> tuple[str, str]:
+    runs, rest = {}, []
     for m in traced:
         verdict = view.run.summary["verdicts"][m]
         restarts = verdict.get("restarts") or {}
         if (restarts.get("number") or 0) > 1:
-            runs.append(_restart_clause(view.label(m), int(restarts["number"]), int(restarts.get("agreeing") or 0)))
+            counts = int(restarts["number"]), int(restarts.get("agreeing") or 0)
+            runs.setdefault(counts, []).append(view.label(m))
         elif verdict.get("status_sentence"):
             rest.append(f"{view.label(m)}: {str(verdict['status_sentence']).rstrip('.')}")
-    if evidence is not None:
-        ends = {m: float(max(t.y[-1] for t in _elbo(view, m) or [])) for m in traced}
-        gaps = [f"{view.label(m)} {number(evidence - end)}" for m, end in ends.items()]
-        rest.append(f"below the log evidence, in nats: {listed(gaps)}")
+    for name in ("log evidence of one labelling", "log evidence"):
+        under = {m: t[0] for m in traced if (t := tops[m]) and t[1] == name}
+        ends = {m: float(max(t.y[-1] for t in _elbo(view, m) or [])) for m in under}
+        gaps = [f"{view.label(m)} {number(under[m] - end)}" for m, end in ends.items()]
+        rest.append(f"below the {name}, in nats: {listed(gaps)}" if gaps else "")
+    said = [_restart_clause(names, *counts) for counts, names in runs.items()]
     stopped = [view.label(m) for m in traced if _status(view, m) == "not converged"]
     if stopped:
-        return f"{listed(stopped)} had not converged", sentences(*runs, *rest)
-    if runs:
-        return runs[0], sentences(*runs[1:], *rest)
+        return f"{listed(stopped)} had not converged", sentences(*said, *rest)
+    if said:
+        return said[0], sentences(*said[1:], *rest)
     return f"{'The climb' if len(traced) == 1 else 'The climbs'} of the ELBO", sentences(*rest)
 
 
-def _restart_clause(name: str, n: int, agreeing: int) -> str:
+def _restart_clause(names: list[str], n: int, agreeing: int) -> str:
+    """How many restarts agree, of one method or of several that have the same counts."""
+    each = " each" if len(names) > 1 else ""
+    all_, name = "Both" if n == 2 else f"All {spelled(n)}", listed(names)
     if agreeing >= n:
-        return f"{'Both' if n == 2 else f'All {spelled(n)}'} {name} restarts reach one optimum"
-    return (
-        f"{capital(spelled(agreeing))} of {spelled(n)} {name} restarts "
-        f"{'reaches' if agreeing == 1 else 'reach'} the best optimum"
-    )
+        return (
+            f"{all_} {name} restarts reach one optimum"
+            if not each
+            else f"{all_} restarts of {name} reach one optimum{each}"
+        )
+    who = f"{capital(spelled(agreeing))} of {spelled(n)}"
+    reach = "reaches" if agreeing == 1 else "reach"
+    if not each:
+        return f"{who} {name} restarts {reach} the best optimum"
+    return f"{who} restarts of {name}{each} {reach} the best optimum"
 
 
 def _likelihood(view: View, method: str) -> Block | None:

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from vi_vs_mcmc.figures.ranks import ranks
+from vi_vs_mcmc.report.agreement import agreement
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
+from vi_vs_mcmc.report.labelfree import label_free
+from vi_vs_mcmc.report.modes import modes, one_optimum
 from vi_vs_mcmc.report.view import CHAINS, View
 from vi_vs_mcmc.report.words import capital, code, count, listed, number, plural, rough, spelled, trimmed
 
@@ -38,8 +41,14 @@ def reference(view: View) -> Section:
         passed = sum(bool(c.get("passed")) for c in known)
         intro = f"Nothing above counts unless {label} converged. "
         intro += f"It passed {'all ' if passed == len(known) else ''}{spelled(passed)} of its checks." if known else ""
-    blocks = [_ranks(view)] if view.draws[view.reference].shape[0] > 1 else []
-    return Section("reference", "Reference health", intro.strip(), tuple(blocks))
+    blocks = [
+        _ranks(view) if view.draws[view.reference].shape[0] > 1 else None,
+        agreement(view),
+        modes(view),
+        label_free(view),
+    ]
+    intro = f"{intro.strip()} {one_optimum(view)}".strip()
+    return Section("reference", "Reference health", intro, tuple(b for b in blocks if b is not None))
 
 
 def tiles(view: View) -> list[Tile]:

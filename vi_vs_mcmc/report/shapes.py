@@ -8,7 +8,7 @@ from vi_vs_mcmc.figures.correlation import correlation
 from vi_vs_mcmc.figures.marginal import marginal
 from vi_vs_mcmc.figures.pair import Moments, pair
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
-from vi_vs_mcmc.report.findings import find, no_conclusion, sentences, unsettled
+from vi_vs_mcmc.report.findings import centred, find, no_conclusion, points, sentences, unsettled
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import code, listed, number, percent
 
@@ -37,7 +37,9 @@ def pair_says(view: View, j: int) -> tuple[str, str]:
     i, m = partners[0], view.against
     before, after = view.correlations[view.reference][i, j], view.correlations[m][i, j]
     name, link = view.label(m), f"the link between {code(view.names[j])} and {code(view.names[i])}"
-    if view.failed or abs(after - before) <= _noise(view, m) or max(abs(before), abs(after)) < 2 * _WEAK:
+    if m in points(view) and not view.failed:
+        title = f"{name} is one point: it has no links to compare"
+    elif view.failed or abs(after - before) <= _noise(view, m) or max(abs(before), abs(after)) < 2 * _WEAK:
         title = (
             f"{name} changes no correlation of {code(view.names[j])} by more than {number(abs(after - before) + 0.005)}"
         )
@@ -49,7 +51,8 @@ def pair_says(view: View, j: int) -> tuple[str, str]:
         title = f"{name} cuts {link}"
     else:
         title = f"{name} {'weakens' if abs(after) < abs(before) else 'strengthens'} {link}"
-    values = [f"{number(view.correlations[o][i, j])} under {view.label(o)}" for o in [view.reference, *view.methods]]
+    wide = [o for o in (view.reference, *view.methods) if o not in points(view)]
+    values = [f"{number(view.correlations[o][i, j])} under {view.label(o)}" for o in wide]
     return title, f"Correlation of {code(view.names[j])} and {code(view.names[i])}: {listed(values)}."
 
 
@@ -61,6 +64,8 @@ def matrix_says(view: View, method: str) -> tuple[str, str]:
     change = np.abs(np.tril(after - before, -1))
     a, b = np.unravel_index(int(change.argmax()), change.shape)
     pair_of = f"{code(view.names[of[a]])} and {code(view.names[of[b]])}"
+    if method in points(view) and not view.failed:
+        return f"{name} is one point: no two of its parameters vary together", ""
     what = f"The largest difference is between {pair_of}: {number(before[a, b], sign=True)} under {label}, "
     what += f"{number(after[a, b], sign=True)} under {name}."
     if view.failed:
@@ -99,9 +104,12 @@ def _marginal_words(view: View) -> tuple[str, str]:
     if view.failed:
         return "Shapes, beside a reference that failed its checks", no_conclusion(view)
     findings = [find(view, m) for m in view.standing]
+    off = any(find(view, m).off for m in centred(view))
+    if not findings and len(points(view)) == len(view.methods):
+        return f"A point has no shape; its centre is {'off' if off else 'not clearly off'}", unsettled(view)
     if not findings:
         return "Shapes of methods that did not finish", unsettled(view)
-    wide, off = any(f.wrong for f in findings), any(f.off for f in findings)
+    wide = any(f.wrong for f in findings)
     vague = any(f.unsure for f in findings)
     title = {
         (False, False): "Centres and widths agree" if not vague else "Centres agree; widths are too close to call",
@@ -139,8 +147,7 @@ def _pairs(view: View) -> Block:
         )
     everyone = [view.reference, *view.methods]
     body = [
-        [code(view.names[i]), *(number(view.correlations[m][j, i], sign=True) for m in everyone)]
-        for i in view.partners[j]
+        [code(view.names[i]), *(number(_link(view, m, j, i), sign=True) for m in everyone)] for i in view.partners[j]
     ]
     head = [f"correlation with {code(view.names[j])}", *(view.label(m) for m in everyone)]
     read = (
@@ -192,16 +199,21 @@ def _matrix_table(view: View) -> Table:
     of, everyone = view.matrix, [view.reference, *view.methods]
     pairs = [(of[a], of[b]) for a in range(len(of)) for b in range(a)]
     base = view.correlations[view.reference]
-    change = np.max([np.abs(view.correlations[m] - base) for m in view.methods], axis=0)
+    change = np.max([np.abs(view.correlations[m] - base) for m in view.wide], axis=0)
     pairs.sort(key=lambda p: (-round(float(change[p]), 9), p))
     body = [
         [
             f"{code(view.names[a])} and {code(view.names[b])}",
-            *(number(view.correlations[m][a, b], sign=True) for m in everyone),
+            *(number(_link(view, m, a, b), sign=True) for m in everyone),
         ]
         for a, b in pairs[:12]
     ]
     return Table("the largest differences of correlations", ["pair", *(view.label(m) for m in everyone)], body)
+
+
+def _link(view: View, method: str, a: int, b: int) -> float:
+    """A correlation; a point has none."""
+    return np.nan if method in points(view) else float(view.correlations[method][a, b])
 
 
 def _noise(view: View, method: str) -> float:

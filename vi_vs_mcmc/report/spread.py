@@ -6,14 +6,16 @@ import numpy as np
 
 from vi_vs_mcmc.figures.forest import Bars, Scale, forest
 from vi_vs_mcmc.figures.sd_sd import sd_sd
-from vi_vs_mcmc.report import coverage
+from vi_vs_mcmc.report import coverage, why
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
 from vi_vs_mcmc.report.findings import (
     Finding,
+    centred,
     find,
     leading,
     limits,
     no_conclusion,
+    points,
     sd_phrase,
     sentences,
     tolerated_mean,
@@ -27,11 +29,13 @@ ROWS = 40  # of a forest
 
 
 def spread(view: View) -> Section:
-    """The section's figures: sd ratios, means, coverage, sd against sd."""
+    """The section's figures: sd ratios, means, coverage, sd against sd, and why; of points only the means."""
     findings = {m: find(view, m) for m in view.methods}
     intro = "Are the posterior standard deviations right, and if not, by how much? And are the means?"
-    blocks = (_ratios(view, findings), _means(view, findings), coverage.block(view), _scales(view, findings))
-    return Section("spread", "Spread", intro, blocks)
+    if len(points(view)) == len(view.methods):
+        return Section("spread", "Spread", f"{unsettled(view)} Are the means right?", (_means(view, findings),))
+    blocks = [_ratios(view, findings), _means(view, findings), coverage.block(view), _scales(view, findings)]
+    return Section("spread", "Spread", intro, (*blocks, *([found] if (found := why.block(view)) else [])))
 
 
 def _ratios(view: View, findings: dict[str, Finding]) -> Block:
@@ -108,9 +112,9 @@ def _means(view: View, findings: dict[str, Finding]) -> Block:
 def _mean_words(view: View, findings: dict[str, Finding]) -> tuple[str, str]:
     if view.failed:
         return "Distances of means, from a reference that failed its checks", no_conclusion(view)
-    standing = [findings[m] for m in view.standing if findings[m].shifted is not None]
+    standing = [findings[m] for m in centred(view) if findings[m].shifted is not None]
     if not standing:
-        return "The means do not describe the methods yet", unsettled(view)
+        return "The means do not describe the methods yet", unsettled(view, of="means")
     worst = max(standing, key=lambda f: (len(f.off), abs(_bias(view, f))))
     furthest = max(standing, key=lambda f: abs(_bias(view, f)))
     where = f"{code(view.names[furthest.shifted or 0])} under {view.label(furthest.method)} is furthest off"
@@ -119,11 +123,11 @@ def _mean_words(view: View, findings: dict[str, Finding]) -> tuple[str, str]:
         many = share(len(worst.off), worst.judged, "mean")
         title = f"{view.label(worst.method)} puts {many} more than {tolerated_mean(view)} off"
         calm = [view.label(f.method) for f in standing if not f.off]
-        return title, sentences(where, _calm(calm), unsettled(view))
+        return title, sentences(where, _calm(calm), unsettled(view, of="means"))
     title = f"No mean is off by more than {number(abs(_bias(view, furthest)))} of an sd under {view.reference_label}"
     if abs(_bias(view, furthest)) > view.tolerance[1]:
         title = f"No mean is clearly more than {tolerated_mean(view)} off"
-    return title, sentences(where, unsettled(view))
+    return title, sentences(where, unsettled(view, of="means"))
 
 
 def _calm(names: list[str]) -> str:
@@ -146,10 +150,8 @@ def _scales(view: View, findings: dict[str, Finding]) -> Block:
         label,
         shown,
     )
-    body = [
-        [code(view.names[j]), *(rough(view.sd[m][j]) for m in [view.reference, *view.methods])] for j in shown[:ROWS]
-    ]
-    head = ["parameter", *(view.label(m) for m in [view.reference, *view.methods])]
+    body = [[code(view.names[j]), *(rough(view.sd[m][j]) for m in [view.reference, *view.wide])] for j in shown[:ROWS]]
+    head = ["parameter", *(view.label(m) for m in [view.reference, *view.wide])]
     read = (
         f"One symbol per parameter: its sd under {label} (across) and under the method (up). On the "
         "diagonal they agree; the grey "
@@ -199,14 +201,14 @@ def _rows(view: View, by: str = "sd_ratio") -> tuple[list[int], str]:
 
 def _forest(view: View, shown: list[int], measure: str, scale: Scale):
     bars = {}
-    for m in view.wide if measure == "sd_ratio" else view.methods:
+    for m in _measured(view, measure):
         low, high = limits(view, m, measure)
         bars[m] = Bars(view.column(m, measure)[shown], low[shown], high[shown])
     return forest([view.names[j] for j in shown], bars, view.styles, scale, shown)
 
 
 def _measure_table(view: View, shown: list[int], measure: str, caption: str) -> Table:
-    columns = {m: (view.column(m, measure), *limits(view, m, measure)) for m in view.methods}
+    columns = {m: (view.column(m, measure), *limits(view, m, measure)) for m in _measured(view, measure)}
     body = [
         [
             code(view.names[j]),
@@ -214,7 +216,12 @@ def _measure_table(view: View, shown: list[int], measure: str, caption: str) -> 
         ]
         for j in shown
     ]
-    return Table(caption, ["parameter", *(view.label(m) for m in view.methods)], body)
+    return Table(caption, ["parameter", *(view.label(m) for m in columns)], body)
+
+
+def _measured(view: View, measure: str) -> list[str]:
+    """The methods that have the measure: a point has a mean and no sd."""
+    return view.wide if measure == "sd_ratio" else view.methods
 
 
 def _bias(view: View, finding: Finding) -> float:

@@ -93,7 +93,7 @@ def sparks(view: View, j: int, methods: list[str], *, coarse: bool = False) -> t
 
 def _row(view: View, method: str, start: float) -> Row:
     verdict = view.run.summary["verdicts"][method]
-    worst = verdict.get("worst_parameter")
+    worst = verdict.get("worst_parameter") or verdict.get("worst_bias_parameter")
     j = view.names.index(worst) if worst in view.names else view.order[0]
     shade, lines = sparks(view, j, [method])
     bar, heard = _bar(view, method, verdict, start)

@@ -104,7 +104,9 @@ class View:
         return [m for m in self.methods if not silent & set(self.words(m))]
 
     def column(self, method: str, name: str) -> Array:
-        """One measured column of a method, shape (parameter,)."""
+        """One measured column of a method, shape (parameter,); a point has no width to measure."""
+        if name.startswith(("sd_ratio", "coverage90")) and "point estimate" in self.words(method):
+            return np.full(len(self.names), np.nan)
         return self.run.table.column(method, name, self.names)
 
     @cached_property
@@ -239,7 +241,8 @@ def _against(run: Run) -> str:
         for method in run.methods:
             if word in (run.summary["verdicts"][method].get("verdict") or []):
                 return method
-    return run.methods[0]
+    point = lambda method: "point estimate" in (run.summary["verdicts"][method].get("verdict") or [])
+    return next((m for m in run.methods if not point(m)), run.methods[0])
 
 
 def _distance(table: Comparison, points: set[str]) -> dict[str, float]:
