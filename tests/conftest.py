@@ -27,6 +27,14 @@ def _compiled(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick():
+    """KL of each marginal, a fit for every scalar, is left out of whole runs; its own tests and the main job's have it."""
+    from vi_vs_mcmc import deeper
+
+    deeper.MOST = 0
+
+
 @pytest.fixture
 def key():
     return jax.random.key(20)

@@ -11,11 +11,30 @@ FLOORS = {
     **dict.fromkeys(
         ("errors", "names", "precision", "expfam", "conjugate", "engine", "response", "data", "streams"), 0
     ),
-    **dict.fromkeys(("problem", "posterior"), 0),
+    **dict.fromkeys(("problem", "posterior", "flat"), 0),
     "methods": 1,
-    **dict.fromkeys(("metrics", "figures", "labels", "verdict", "plugins", "against", "story", "cautions"), 2),
+    **dict.fromkeys(
+        (
+            "metrics",
+            "figures",
+            "labels",
+            "verdict",
+            "plugins",
+            "against",
+            "story",
+            "cautions",
+            "evidence",
+            "resample",
+            "modes",
+            "labelfree",
+            "carried",
+            "deeper",
+        ),
+        2,
+    ),
+    **dict.fromkeys(("uniformity", "calibration"), 2),
     **dict.fromkeys(("report", "record"), 3),
-    **dict.fromkeys(("compare", "check", "study", "doctor"), 4),
+    **dict.fromkeys(("compare", "check", "study", "doctor", "reference_run"), 4),
     **dict.fromkeys(("cli", "terminal"), 5),
 }
 
@@ -80,7 +99,7 @@ def test_every_public_name_loads():
 def test_a_submodule_does_not_hide_the_function_of_its_name(monkeypatch):
     import vi_vs_mcmc as vm
 
-    for name in ("compare", "study", "check"):
+    for name in ("compare", "study", "check", "resample"):
         monkeypatch.delitem(sys.modules, f"vi_vs_mcmc.{name}", raising=False)
         monkeypatch.delitem(vars(vm), name, raising=False)
         importlib.import_module(f"vi_vs_mcmc.{name}")  # which sets the attribute `name` of the package

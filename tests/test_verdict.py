@@ -113,3 +113,14 @@ def test_simultaneous_intervals_are_wider_and_hold_jointly():
 def test_a_tolerance_out_of_range_is_refused(sd):
     with pytest.raises(SettingError, match="tolerance"):
         Tolerance(sd=sd)
+
+
+def test_a_point_keeps_what_is_said_of_its_means_and_nothing_of_a_width():
+    found = verdict(table(FINE, (1e-12, 1e-13, -0.6, 0.1)), point=True)
+    assert found["biased_count"] == 1
+    assert found["worst_bias_parameter"] == "p[1]"
+    assert found["worst_bias"] == -0.6
+    of_width = [key for key in found if key.startswith("coverage90") or key.endswith("confident_count")]
+    assert len(of_width) == 8
+    assert [found[key] for key in (*of_width, "sd_ratio_median", "worst_parameter")] == [None] * 10
+    assert found.keys() == verdict(table(FINE)).keys()
