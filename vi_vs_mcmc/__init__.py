@@ -20,6 +20,7 @@ _HOMES = {
     "CAVI": "methods.cavi",
     "Comparison": "record",
     "DataError": "errors",
+    "EM": "methods.em",
     "Exact": "methods.exact",
     "Gibbs": "methods.gibbs",
     "LRVB": "methods.lrvb",
@@ -33,6 +34,7 @@ _HOMES = {
     "compare": "compare",
     "fit": "compare",
     "load": "plugins",
+    "resample": "resample",
     "study": "study",
 }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from xarray import DataTree
 
 from vi_vs_mcmc.labels import Moved
-from vi_vs_mcmc.metrics.health import Health, health
+from vi_vs_mcmc.metrics.health import Check, Health, health
 from vi_vs_mcmc.metrics.marginals import Marginals, marginals
 from vi_vs_mcmc.metrics.occupancy import OCCUPIED, occupancy
 from vi_vs_mcmc.metrics.table import rows
@@ -41,6 +41,10 @@ class Found:
     left_out: list[dict[str, str]]
     table: pd.DataFrame
     verdicts: dict[str, dict[str, Any]]
+    judged: np.ndarray  # (parameter,) bool
+    why_label_free: str | None = None  # why labels do not carry the verdict, where they do not
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method: what `deeper` found of it as a whole
+    why: dict[str, float] | None = None  # what the reference's correlations cost a factorised Gaussian, nats
 
 
 def look(
@@ -52,6 +56,7 @@ def look(
     *,
     problem: Problem | None = None,
     moved: Moved | None = None,
+    more: Sequence[Check] = (),
 ) -> Found:
     """Judge every method by the reference as it stands.
 
@@ -63,10 +68,12 @@ def look(
         tolerance: what does not matter.
         problem: tells which components are empty, where it is known.
         moved: what the alignment changed, for the record.
+        more: checks of the reference beyond those of its scalars.
     """
     truth = marginals(tree, sites)
     judged, left_out = _judged(problem, tree, truth)
     state = health(tree, truth, judged)
+    state = replace(state, checks=(*state.checks, *more))
     tables, verdicts = [], {}
     for method, of in methods.items():
         part = rows(method, of.marginals, truth, judged, state)
@@ -83,18 +90,22 @@ def look(
             point=bool(attrs.get("point_estimate", 0)),
         )
         tables.append(part)
-    return Found(name, tree, state, moved, left_out, pd.concat(tables, ignore_index=True), verdicts)
+    return Found(name, tree, state, moved, left_out, pd.concat(tables, ignore_index=True), verdicts, judged)
 
 
 def constant(draws: np.ndarray) -> np.ndarray:
-    """Which scalars move by no more than rounding, (parameter,) bool, from (chain, draw, parameter)."""
-    return np.ptp(draws, axis=(0, 1)) <= CONSTANT * np.abs(draws).max((0, 1))
+    """Which scalars have no spread, (parameter,) bool, from (chain, draw, parameter): most draws are equal, to rounding."""
+    low, high = np.quantile(draws, [0.16, 0.84], axis=(0, 1))
+    return high - low <= CONSTANT * np.abs(draws).max((0, 1))
 
 
 def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Which scalars count, (parameter,), and why the others do not: constants, and components that own no row."""
-    still = constant(truth.draws.values)
-    reasons = {name: "it is constant" for name, is_still in zip(truth.parameters, still, strict=True) if is_still}
+    draws = truth.draws.values
+    fixed = np.ptp(draws, axis=(0, 1)) <= CONSTANT * np.abs(draws).max((0, 1))
+    words = np.where(fixed, "it is constant", "it has one value in most draws")
+    still = constant(draws)
+    reasons = {name: str(w) for name, w, is_still in zip(truth.parameters, words, still, strict=True) if is_still}
     owned = None if problem is None else occupancy(problem, tree)
     if problem is not None and owned is not None:
         dim = problem.exchangeable or "component"
@@ -102,7 +113,7 @@ def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[
         for name in truth.parameters:
             site = name.split("[")[0]
             dims = sites[site].dims[2:]
-            if dim not in dims:
+            if dim not in dims:  # nor has a label-free quantity
                 continue
             k = int(name[len(site) + 1 : -1].split(", ")[dims.index(dim)])
             if owned[k] < OCCUPIED:

@@ -9,6 +9,7 @@ from xarray import DataArray, Dataset, DataTree
 
 from vi_vs_mcmc import labels, posterior, record
 from vi_vs_mcmc.against import Measured, constant, look
+from vi_vs_mcmc.deeper import deepened
 from vi_vs_mcmc.errors import DataError, SettingError
 from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.record import Comparison
@@ -57,6 +58,7 @@ def check(
         raise DataError(f"every parameter is constant in {names[1]}: there is no spread to compare with")
     measured = Measured(approximate, marginals(approximate, sites, reference))
     found = look(names[1], reference, {names[0]: measured}, sites, tolerance, moved=moved)
+    found = deepened(found, {names[0]: measured}, sites)
     return record.comparison(
         found,
         {names[1]: reference, names[0]: approximate},

@@ -121,17 +121,28 @@ def check(
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="Which study: overlap.")],
-    replicates: Annotated[int, typer.Option(help="Data sets at each separation.")] = 3,
-    rows: Annotated[int, typer.Option(help="Rows of each data set.")] = 300,
-    separations: Annotated[str, typer.Option(help="Distances between the components, in sds.")] = "1.5,2,2.5,3,4,5",
-    method: Methods = None,
-    draws: Draws = 1000,
+    name: Annotated[str, typer.Argument(help="Which study: overlap, or calibration.")],
+    replicates: Annotated[
+        int | None, typer.Option(help="Data sets at each separation. Default: 3; 400 for calibration.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of each data set. Default: 300; 60 for calibration.")] = None,
+    separations: Annotated[
+        str | None,
+        typer.Option(help="Distances between the components, in sds. Default: 1.5,2,2.5,3,4,5; 2 for calibration."),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="A method to judge; repeat for more. Default: cavi; cavi and lrvb for calibration."),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(help="Draws of each chain of NUTS, or of a method for calibration. Default: 1000; 999."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Determines the study.")] = 0,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Many comparisons over a grid: one tidy table and one figure. Goes on where it was stopped."""
+    """Many fits of simulated data: one tidy table and one figure. Goes on where it was stopped."""
     terminal.fast_restart()
     from vi_vs_mcmc.study import study as run
 
@@ -140,19 +151,24 @@ def study(
         table = run(
             name,
             folder,
-            separations=_floats("separations", separations),
+            separations=None if separations is None else _floats("separations", separations),
             replicates=replicates,
             rows=rows,
-            methods=method or ["cavi"],
+            methods=method,
             draws=draws,
             seed=seed,
             progress=note,
         )
-    ratios = table.groupby(["method", "separation"])["sd_ratio"].agg(["median", "min", "max"])
-    if as_json:
-        typer.echo(ratios.reset_index().to_json(orient="records"))
+    if name == "overlap":
+        shown = table.groupby(["method", "separation"])["sd_ratio"].agg(["median", "min", "max"]).reset_index()
     else:
-        typer.echo(ratios.to_string(float_format="%.3f"))
+        shown = table[["method", "parameter", "level", "covered", "low", "high"]]
+    if as_json:
+        typer.echo(shown.to_json(orient="records"))
+    else:
+        for entry in json.loads((folder / "study.json").read_text("utf-8")).get("verdicts", {}).values():
+            typer.echo(f"{entry['sentence']}\n")
+        typer.echo(shown.to_string(index=False, float_format="%.3f"))
         typer.echo(f"\n{folder / 'study.csv'}\n{folder / 'study.html'}")
 
 

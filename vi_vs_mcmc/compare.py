@@ -5,23 +5,21 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 from xarray import DataTree
 
 from vi_vs_mcmc import labels, posterior, record
-from vi_vs_mcmc.against import Found, Measured, look
 from vi_vs_mcmc.errors import SettingError, whole
-from vi_vs_mcmc.labels import Pivot
-from vi_vs_mcmc.methods.cavi import CAVI
+from vi_vs_mcmc.methods.cavi import CAVI, Optima
 from vi_vs_mcmc.methods.registry import Method, defaults, resolve
 from vi_vs_mcmc.metrics.importance import khat
-from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.record import Comparison
-from vi_vs_mcmc.verdict import Tolerance, undecided
+from vi_vs_mcmc.reference_run import Reference, first_pivot
+from vi_vs_mcmc.streams import MODES, stream
+from vi_vs_mcmc.verdict import Tolerance
 
 MAX_DRAWS = 5000  # of each chain of the reference, where nothing else is said
 TABLE_DRAWS = 40_000  # of a VI method, for the table: their Monte Carlo error then stays below the reference's
@@ -61,7 +59,7 @@ def fit(
     tree.attrs["seed"] = seed
     if problem.exchangeable is None:
         return tree
-    pivot = _pivot(problem, tree, seed)
+    pivot = first_pivot(problem, tree, seed)
     if "variational" not in tree.children:
         pivot = labels.refine(tree, problem.exchangeable, pivot)
     return labels.align(tree, problem.exchangeable, pivot)[0]
@@ -119,9 +117,12 @@ def compare(
     for m in chosen:
         note = _stage(progress, m.name)
         trees[m.name] = m.fit(problem, jax.random.key(seed), chains=chains, draws=drawn, progress=note)
-    found, trees = _sampled(problem, judge, trees, tolerance, seed, chains, draws, max_draws, progress)
+    modes = _optima(problem, [*chosen, judge], seed)
+    run = Reference(problem, judge, trees, tolerance, seed, chains, modes, progress)
+    found, trees = run.sampled(draws, max_draws)
     shape = found.tree["posterior"].sizes["draw"]
     tails = {name: khat(tree) for name, tree in trees.items()}  # of all draws; those beyond the reference's are dropped
+    evidence = run.evidence(found, trees, tails)
     trees = {found.name: found.tree} | {name: tree.isel(draw=slice(0, shape)) for name, tree in trees.items()}
     return record.comparison(
         found,
@@ -133,38 +134,9 @@ def compare(
         command=command,
         embed_data=embed_data,
         tails=tails,
+        more={"evidence": evidence, "modes": run.modes, "labels": run.labels},
         wall_seconds=time.perf_counter() - began,
     )
-
-
-def _sampled(
-    problem, judge, trees, tolerance, seed, chains, draws, max_draws, progress
-) -> tuple[Found, dict[str, DataTree]]:
-    """The reference, sampled until the verdicts stand or `max_draws` is reached, and every method against it.
-
-    Labels follow the reference's own draws, starting from the order that coordinate ascent gives.
-    """
-    note, key, dim = _stage(progress, judge.name), jax.random.key(seed), problem.exchangeable
-    first = None if dim is None else _pivot(problem, trees.get("cavi"), seed)
-    sampler: Any = judge.begin(problem, key, chains=chains, progress=note) if hasattr(judge, "begin") else None
-    while True:
-        if sampler is None:
-            tree = judge.fit(problem, key, chains=chains, draws=draws, progress=note)
-        else:
-            sampler.sample(draws, progress=note)
-            tree = sampler.result()
-        moved, aligned = None, trees
-        if dim is not None and first is not None:
-            pivot = labels.refine(tree, dim, first)
-            tree, moved = labels.align(tree, dim, pivot)
-            aligned = {name: labels.align(of, str(dim), pivot)[0] for name, of in trees.items()}
-        measured = {name: Measured(of, marginals(of, problem.compared)) for name, of in aligned.items()}
-        found = look(judge.name, tree, measured, problem.compared, tolerance, problem=problem, moved=moved)
-        short = found.health.hopeful and not found.health.passed
-        wanted = short or (found.health.passed and undecided(found.verdicts))
-        if sampler is None or not wanted or draws >= max_draws:
-            return found, aligned
-        draws = min(2 * draws, max_draws)
 
 
 def chosen_seed(seed: int | None) -> int:
@@ -176,14 +148,12 @@ def chosen_seed(seed: int | None) -> int:
     return int(seed)
 
 
-def _pivot(problem: Problem, cavi: DataTree | None, seed: int) -> Pivot:
-    """What each label looks like: by coordinate ascent where the model has a closed form, else by the draws themselves."""
-    dim = str(problem.exchangeable)
-    if problem.conjugate is not None and (cavi is None or cavi.attrs["method"] != "cavi"):
-        cavi = CAVI().fit(problem, jax.random.key(seed), chains=1, draws=1000)
-    if cavi is None:
-        raise SettingError(f"labels along {dim!r} are exchangeable and the model has no closed form to order them by")
-    return labels.pivot_of(cavi, dim) if cavi.attrs["method"] == "cavi" else labels.settle(cavi, dim)
+def _optima(problem: Problem, methods: Sequence[Method], seed: int) -> Optima | None:
+    """What coordinate ascent found, from as many restarts as the keenest method made."""
+    if problem.conjugate is None:
+        return None
+    restarts = max(int(getattr(m, "restarts", 0)) for m in (*methods, CAVI()))
+    return CAVI(restarts=restarts).optima(problem.conjugate, stream(jax.random.key(seed), MODES))
 
 
 def _stage(progress, name: str):

@@ -78,7 +78,7 @@ class Conjugate(Protocol):
         ...
 
     def outcomes(self, batch: Rows) -> Any:
-        """Every value that the z of a row can take, leaves (values, rows, ...)."""
+        """Every value that the z of a row can take, leaves (values, rows, ...); zeros (1, rows) where there is no z."""
         ...
 
     def linked(self, m: Natural) -> Array:
@@ -86,7 +86,7 @@ class Conjugate(Protocol):
         ...
 
     def sufficient(self, theta: Mapping[str, Array]) -> Natural:
-        """t(theta) from the latent sites on their constrained scale."""
+        """t(theta) from the latent sites on their constrained scale, of the factors whose sites theta has."""
         ...
 
     def log_jacobian(self) -> Array:
@@ -94,7 +94,7 @@ class Conjugate(Protocol):
         ...
 
     def draw(self, key: Array, eta: Natural) -> dict[str, Array]:
-        """One theta ~ q: {site: value}, deterministic sites included."""
+        """One theta ~ q: {site: value}, deterministic sites included; eta may hold one block's factors only: then their sites."""
         ...
 
     def moments(self, eta: Natural) -> dict[str, tuple[Array, Array]]:
@@ -103,6 +103,14 @@ class Conjugate(Protocol):
 
     def point(self, eta: Natural) -> dict[str, Array]:
         """The expected parameters at which a plug-in likelihood is computed: {site: value}."""
+        ...
+
+    def mode(self, eta: Natural) -> dict[str, Array]:
+        """argmax of <eta, t(theta)>: {site: value}, deterministic sites included; nan throughout a site that has none.
+
+        The highest point of a density with respect to the sites' own constrained Lebesgue measure, at the natural
+        parameter of a posterior given z: the M-step.
+        """
         ...
 
     def coordinates(self, eta: Natural) -> Coordinates:

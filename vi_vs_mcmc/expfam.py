@@ -21,6 +21,8 @@ from jax import Array
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, gammaln
 
+LEAST = np.sqrt(np.finfo(float).tiny)  # a smaller precision has no square
+
 
 def symmetric(matrix: Array) -> Array:
     """(P + P^T) / 2 over the last two axes; a derivative with respect to P is then symmetric too."""
@@ -47,6 +49,15 @@ def dirichlet_moments(eta: Array) -> tuple[Array, Array]:
     total = alpha.sum()
     share = alpha / total
     return share, share * (1.0 - share) / (total + 1.0)
+
+
+def dirichlet_mode(eta: Array) -> Array:
+    """argmax of <eta, log w> on the simplex: w_k = eta_k / sum_j eta_j, (K,); nan if an eta_k < 0: then it has no bound.
+
+    At eta_k = 0 the argmax is on the edge, w_k = 0: the smallest positive number stands for it, so that log w is finite.
+    """
+    share = jnp.maximum(eta / eta.sum(), np.finfo(float).tiny)
+    return jnp.where((eta >= 0.0).all(), share, jnp.nan)
 
 
 # --- normal-Wishart over K pairs (mu_k, Lambda_k) in D dimensions
@@ -121,6 +132,25 @@ def normal_wishart_sufficient(means: Array, precisions: Array) -> NormalWishart:
     linear = jnp.einsum("kij,kj->ki", precisions, means)
     log_det = _log_det(jnp.linalg.cholesky(precisions))
     return NormalWishart(0.5 * log_det, -0.5 * (linear * means).sum(-1), linear, -0.5 * precisions)
+
+
+def normal_wishart_mode(eta: NormalWishart) -> dict[str, Array]:
+    """argmax of <eta, t(mu, Lambda)>: mu = m, Lambda = (nu - D) W; means, precisions and their inverses, covariances.
+
+    Precisions and covariances are nan unless each pair has nu > D, beta > 0 and a positive definite W: else there is no
+    highest point.
+    """
+    beta, mean, scale_inverse, _ = normal_wishart_parameters(eta)
+    cholesky = jnp.linalg.cholesky(scale_inverse)  # nan where it is not positive definite
+    identity = jnp.broadcast_to(jnp.eye(mean.shape[-1]), scale_inverse.shape)
+    root = jax.vmap(lambda c, i: solve_triangular(c, i, lower=True))(cholesky, identity)
+    factor = eta.log_det[:, None, None]  # nu - D
+    exists = (eta.log_det > LEAST).all() & (beta > 0.0).all() & jnp.isfinite(cholesky).all()
+    return {
+        "means": mean,
+        "precisions": jnp.where(exists, factor * (jnp.swapaxes(root, -1, -2) @ root), jnp.nan),
+        "covariances": jnp.where(exists, scale_inverse / factor, jnp.nan),
+    }
 
 
 def dirichlet_normal_wishart_draw(key: Array, eta_weights: Array, eta: NormalWishart) -> dict[str, Array]:

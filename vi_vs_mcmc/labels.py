@@ -64,8 +64,14 @@ def settle(tree: DataTree, dim: str) -> Pivot:
     return Pivot(pivot.centre[first], pivot.spread[first], names)
 
 
-def align(tree: DataTree, dim: str, pivot: Pivot) -> tuple[DataTree, Moved]:
+def align(tree: DataTree, dim: str, pivot: Pivot, *, squares: bool = False) -> tuple[DataTree, Moved]:
     """The posterior with every draw's labels in the pivot's order, and how much had to move.
+
+    Args:
+        tree: the posterior.
+        dim: the exchangeable dimension.
+        pivot: what each label looks like.
+        squares: another rule, whose cost is the square and not its logarithm: answers that depend on the rule are no answers.
 
     Raises:
         SettingError: no site has the dimension, or the sites differ from the pivot's.
@@ -76,15 +82,30 @@ def align(tree: DataTree, dim: str, pivot: Pivot) -> tuple[DataTree, Moved]:
             f"the labels along {dim!r} cannot be matched: sites {names} here, {pivot.names} in the reference"
         )
     shape = features.shape[:2]
-    order = _orders(features.reshape(-1, *features.shape[2:]), pivot).reshape(*shape, -1)
+    order = _orders(features.reshape(-1, *features.shape[2:]), pivot, squares=squares).reshape(*shape, -1)
     posterior = tree["posterior"].to_dataset()
     moved = {
         name: _reordered(posterior[name], dim, order) for name in posterior.data_vars if dim in posterior[name].dims
     }
     out = tree.copy()
     out["posterior"] = DataTree(posterior.assign(moved))
-    _follow(out, dim, _commonest(order.reshape(-1, order.shape[-1])))
+    _follow(out, dim, commonest(order.reshape(-1, order.shape[-1])))
     return out, _moved(order)
+
+
+def orders(tree: DataTree, dim: str, pivot: Pivot) -> np.ndarray:
+    """Which label of each draw stands at each place of the pivot, (chain, draw, K).
+
+    Draws whose order is 0, 1, ... are one of the K! equal parts into which relabelling cuts the space of parameters.
+    """
+    features, _ = _features(tree, dim)
+    return _orders(features.reshape(-1, *features.shape[2:]), pivot).reshape(*features.shape[:3])
+
+
+def commonest(orders: np.ndarray) -> np.ndarray:
+    """The order that most draws have, (K,), of (draws, K)."""
+    kinds, counts = np.unique(orders, axis=0, return_counts=True)
+    return kinds[counts.argmax()]
 
 
 def refine(tree: DataTree, dim: str, pivot: Pivot) -> Pivot:
@@ -152,11 +173,6 @@ def _follow(tree: DataTree, dim: str, order: np.ndarray) -> None:
         tree[name] = DataTree(group)
 
 
-def _commonest(orders: np.ndarray) -> np.ndarray:
-    kinds, counts = np.unique(orders, axis=0, return_counts=True)
-    return kinds[counts.argmax()]
-
-
 def _summary(flat: np.ndarray, names: tuple[str, ...]) -> Pivot:
     low, centre, high = np.quantile(flat, [0.16, 0.5, 0.84], axis=0)
     floor = 1e-3 * _scale(flat.reshape(-1, flat.shape[-1]))
@@ -168,12 +184,13 @@ def _scale(values: np.ndarray) -> np.ndarray:
     return np.maximum(0.5 * (high - low), np.finfo(float).tiny)
 
 
-def _orders(flat: np.ndarray, pivot: Pivot) -> np.ndarray:
+def _orders(flat: np.ndarray, pivot: Pivot, *, squares: bool = False) -> np.ndarray:
     """For each draw, which of its components stands at each place of the pivot, (draws, K)."""
     count = flat.shape[1]
     cost = np.zeros((len(flat), count, count))
     for k in range(count):  # place
-        cost[:, k] = np.log1p(((flat - pivot.centre[k]) / pivot.spread[k]) ** 2).sum(-1)
+        square = ((flat - pivot.centre[k]) / pivot.spread[k]) ** 2
+        cost[:, k] = (square if squares else np.log1p(square)).sum(-1)
     own = np.arange(count)
     orders = np.tile(own, (len(flat), 1))
     # a draw whose every component is nearest to its own place, and each place's nearest, needs no assignment problem
@@ -192,7 +209,7 @@ def _reordered(site, dim: str, order: np.ndarray):
 def _moved(order: np.ndarray) -> Moved:
     chains = draws = 0
     for chain in order:
-        common = _commonest(chain)
+        common = commonest(chain)
         chains += int((common != np.arange(len(common))).any())
         draws += int((chain != common).any(1).sum())
     return Moved(chains, draws)

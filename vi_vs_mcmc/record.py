@@ -16,10 +16,11 @@ from vi_vs_mcmc import labels, posterior, story
 from vi_vs_mcmc.against import Found
 from vi_vs_mcmc.cautions import cautions
 from vi_vs_mcmc.data import thin
+from vi_vs_mcmc.metrics.agreement import agreement
 from vi_vs_mcmc.metrics.importance import khat
 from vi_vs_mcmc.metrics.marginals import simultaneous
 from vi_vs_mcmc.metrics.occupancy import mean_responsibilities
-from vi_vs_mcmc.names import count, file_name
+from vi_vs_mcmc.names import count, file_name, spoken
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.verdict import Tolerance
@@ -79,6 +80,7 @@ def comparison(
     command: str | None = None,
     embed_data: bool = True,
     tails: dict[str, tuple[float, float] | None] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> Comparison:
     """Put what was found into its lasting form.
 
@@ -95,11 +97,15 @@ def comparison(
         command: that does it again.
         embed_data: keep rows of the data.
         tails: k-hat and its threshold by method, where more draws were looked at than are kept.
+        more: entries of the summary that the whole run gave: `evidence`, `modes`, `labels`.
     """
     if problem is not None:
         trees = {name: _for_record(problem, tree, seed, embed_data=embed_data) for name, tree in trees.items()}
     tails = {name: khat(trees[name]) for name in found.verdicts} if tails is None else tails
-    verdicts = {name: entry | _fit_facts(trees[name], tails[name]) for name, entry in found.verdicts.items()}
+    verdicts = {
+        name: entry | _fit_facts(trees[name], tails[name]) | found.facts.get(name, {})
+        for name, entry in found.verdicts.items()
+    }
     judged = int(found.table.loc[found.table["judged"], "parameter"].nunique())
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
@@ -108,6 +114,8 @@ def comparison(
         "reference": _reference(found),
         "verdicts": verdicts,
         "cost": {name: _cost(name, tree, found) for name, tree in trees.items() if "wall_seconds" in tree.attrs},
+        "why": found.why,
+        "agreement": _agreement(found, trees),
         "tolerance": asdict(tolerance),
         "simultaneous_z": simultaneous(2 * judged),
         "data": _data(problem, embed_data),
@@ -117,7 +125,7 @@ def comparison(
         "command": command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": wall_seconds,
-    }
+    } | (more or {})
     of_data = problem.table.warnings if problem is not None and problem.table is not None else ()
     of_settings = problem.cautions if problem is not None else ()
     summary = story.tell(summary) | {"warnings": cautions(summary, of_data, of_settings)} | summary
@@ -194,8 +202,15 @@ def _reference(found: Found) -> dict[str, Any]:
         "checks": [asdict(check) for check in state.checks],
         "relabelled": None if found.moved is None else asdict(found.moved),
         "left_out": found.left_out,
+        "label_free": found.why_label_free,
+        "no_variance": _no_variance(found),
         "work": attrs.get("work"),
     }
+
+
+def _no_variance(found: Found) -> list[str]:
+    rows = found.table.loc[found.table["scale"] != "sd", "parameter"]
+    return list(dict.fromkeys(rows))
 
 
 def _fit_facts(tree: DataTree, shape: tuple[float, float] | None) -> dict[str, Any]:
@@ -206,7 +221,16 @@ def _fit_facts(tree: DataTree, shape: tuple[float, float] | None) -> dict[str, A
         "khat_threshold": None if shape is None else shape[1],
         "restarts": None,
     }
-    for name in ("elbo", "elbo_marginal", "elbo_marginal_se", "wall_seconds", "passes", "work"):
+    for name in (
+        "elbo",
+        "elbo_marginal",
+        "elbo_marginal_se",
+        "wall_seconds",
+        "passes",
+        "work",
+        "spectral_radius",
+        "empty",
+    ):
         facts[name] = attrs.get(name)
     if "restarts" in attrs:
         trace = tree["variational"].to_dataset()["elbo_restarts"].values
@@ -218,6 +242,16 @@ def _fit_facts(tree: DataTree, shape: tuple[float, float] | None) -> dict[str, A
             "sweeps": [int(n) for n in sweeps],
         }
     return facts
+
+
+def _agreement(found: Found, trees: dict[str, DataTree]) -> dict[str, Any] | None:
+    """Of the first method that is a sampler, as the reference is."""
+    for name in found.verdicts:
+        tree = trees[name]
+        if "variational" not in tree.children and "khat" not in tree.attrs and "method" in tree.attrs:
+            own = agreement(found.table, name)
+            return None if own is None else own | {"label": spoken(name)}
+    return None
 
 
 def _cost(name: str, tree: DataTree, found: Found) -> dict[str, Any]:

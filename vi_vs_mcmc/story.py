@@ -113,8 +113,11 @@ def _actions(summary: Summary) -> list[Summary]:
         why = f"Every sd is within {percent(tolerance['sd'])} of {name}, every mean within {_tolerated_mean(summary)}."
         out.append(_do(f"Use {listed([spoken(m) for m in good])}.", why, _open(good[0])))
     else:
-        why = "It passed its own checks, and its draws are in the run\u2019s folder."
+        cost = (summary.get("cost") or {}).get(reference["method"])
+        took = f" It took {cost['wall_seconds']:.0f} s." if cost else ""
+        why = f"It passed its own checks, and its draws are in the run\u2019s folder.{took}"
         out.append(_do(f"Report intervals from {name}.", why, _open(reference["method"])))
+    out += [_reweigh(m, verdicts[m]["importance"]) for m in over if _reliable(verdicts[m]) and not good]
     centred = [m for m in over if not verdicts[m]["off_centre_count"]]
     if centred:
         furthest = max(abs(verdicts[m]["worst_bias"]) for m in centred)
@@ -142,6 +145,18 @@ def _actions(summary: Summary) -> list[Summary]:
         why = "An interval shrinks as the square root of the number of draws."
         out.append(_do(f"Sample {name} longer to decide on {names}.", why, _longer(summary)))
     return out
+
+
+def _reliable(entry: Summary) -> bool:
+    return bool((entry.get("importance") or {}).get("reliable"))
+
+
+def _reweigh(method: str, found: Summary) -> Summary:
+    why = (
+        f"k\u2011hat is {found['khat']:.2f}, below {found['threshold']:.2f}: importance weights leave "
+        f"{count(int(found['ess']))} effective draws of {count(found['draws'])}."
+    )
+    return _do(f"Or reweight {spoken(method)}\u2019s draws.", why, f"vm.resample({_open(method)}, seed=0)")
 
 
 def _mend(summary: Summary) -> list[Summary]:

@@ -22,6 +22,11 @@ from vi_vs_mcmc.names import bare, between, count, percent, signed, spoken, the
 NO_VERDICT, NOT_CONVERGED, POINT = "no verdict", "not converged", "point estimate"
 OVER, UNDER, BIASED = "overconfident", "underconfident", "biased"
 INCONCLUSIVE, CALIBRATED = "inconclusive", "calibrated"
+OF_WIDTH = (
+    *("worst_parameter", "sd_ratio_median", "coverage90_median", "coverage90_median_low", "coverage90_median_high"),
+    *("coverage90_lowest", "coverage90_lowest_parameter", "coverage90_highest"),
+    *("overconfident_count", "underconfident_count"),
+)
 HOPELESS = 1e6  # draws beyond which more draws are not offered as a remedy
 
 
@@ -84,7 +89,8 @@ def judge(
         point: the method gives a point, not a distribution.
 
     Returns:
-        The entry of `summary.json`: `verdict` (a list), `sentence`, and the numbers in it.
+        The entry of `summary.json`: `verdict` (a list), `sentence`, and the numbers in it; None for those of a width
+        where the method is a point.
     """
     judged = rows.loc[rows["judged"]]
     found = tolerance.decide(judged)
@@ -92,7 +98,7 @@ def judge(
     return {
         "verdict": words,
         "sentence": _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence),
-        **_numbers(judged, found),
+        **_numbers(judged, found, point=point),
         "status": status,
         "status_sentence": status_sentence,
     }
@@ -147,12 +153,23 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
     return "; ".join(parts) + "."
 
 
-def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame], *, point: bool) -> dict[str, Any]:
     if judged.empty:
         return {"worst_parameter": None, "sd_ratio_median": None, "coverage90_median": None, "judged": 0}
+    off = _most_biased(judged)
+    return {
+        **(dict.fromkeys(OF_WIDTH) if point else _widths(judged, found)),
+        "biased_count": len(found[BIASED]),
+        "off_centre_count": len(found["off centre"]),
+        "judged": len(judged),
+        "worst_bias_parameter": off.parameter,
+        "worst_bias": float(off.bias),
+    }
+
+
+def _widths(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     coverage = judged.loc[:, "coverage90"]
     worst = _lowest(judged) if len(found[OVER]) or not len(found[UNDER]) else judged.loc[judged["sd_ratio"].idxmax()]
-    off = _most_biased(judged)
     return {
         "worst_parameter": worst.parameter,
         "sd_ratio_median": _median(judged, "sd_ratio"),
@@ -164,11 +181,6 @@ def _numbers(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[st
         "coverage90_highest": float(coverage.max()),
         "overconfident_count": len(found[OVER]),
         "underconfident_count": len(found[UNDER]),
-        "biased_count": len(found[BIASED]),
-        "off_centre_count": len(found["off centre"]),
-        "judged": len(judged),
-        "worst_bias_parameter": off.parameter,
-        "worst_bias": float(off.bias),
     }
 
 
