@@ -35,6 +35,14 @@ def _quick():
     deeper.MOST = 0
 
 
+@pytest.fixture(autouse=True)
+def _room():
+    """Tests that compile for themselves come to the kernel's limit on memory maps too."""
+    from vi_vs_mcmc.programs import make_room
+
+    make_room()
+
+
 @pytest.fixture
 def key():
     return jax.random.key(20)

@@ -30,50 +30,35 @@ def run(monkeypatch, capsys, tmp_path):
     return call
 
 
-def test_compare_writes_a_run_folder_and_says_where(run):
+def test_a_run_folder_is_written_checked_and_rendered_again(run):
     code, out, err = run("compare", "gmm", *FEW, "--out", "here")
     assert code == 0
     assert out.rstrip().endswith("here/report.html")
-    assert Path("here/report.html").exists()
     assert "cavi" in err  # progress, not results
-
-
-def test_json_on_stdout_is_the_summary_and_nothing_else(run):
-    code, out, _ = run("compare", "gmm", *FEW, "--json")
-    summary = json.loads(out)
+    before = Path("here/report.html").read_bytes()
+    assert run("report", "here")[0] == 0
+    assert Path("here/report.html").read_bytes() == before
+    code, _, _ = run("check", "here/posteriors/cavi.nc", "--against", "here/posteriors/nuts.nc", "--out", "there")
     assert code == 0
-    assert summary == json.loads(Path("reports/gmm/summary.json").read_text("utf-8"))
-    assert summary["command"] == "vi-vs-mcmc compare gmm --draws 100 --max-draws 100 --method cavi --seed 1 --json"
+    assert Path("there/report.html").exists()
 
 
-def test_strict_exits_1_on_anything_but_calibrated_and_a_chosen_seed_is_in_the_command(run):
-    code, out, _ = run("compare", "gmm", *FEW[:-2], "--strict", "--json")
-    summary = json.loads(out)
-    assert code == 1
-    assert summary["command"].endswith(f"--seed {summary['seed']}")
-
-
-def test_a_csv_and_settings_reach_the_model(run, lecture):
+def test_a_csv_and_settings_reach_the_model_json_is_the_summary_strict_exits_1_and_the_command_holds_the_seed(
+    run, lecture
+):
     header = "height,width,kind"  # the built-in rows, whose shapes are compiled already, under other names
     rows = [f"{a!r},{b!r},leaf" for a, b in lecture.table.values.tolist()]
     Path("leaves.csv").write_text("\n".join([header, *rows]))
-    code, out, _ = run("compare", "gmm", "--data", "leaves.csv", "--set", "concentration=2", *FEW, "--json")
+    arguments = ("compare", "gmm", "--data", "leaves.csv", "--set", "concentration=2", *FEW[:-2], "--strict", "--json")
+    code, out, _ = run(*arguments)
     summary = json.loads(out)
-    assert code == 0
+    assert code == 1  # overconfident
+    assert summary == json.loads(Path("reports/gmm-leaves/summary.json").read_text("utf-8"))
+    assert summary["command"] == " ".join(("vi-vs-mcmc", *arguments, "--seed", str(summary["seed"])))
     assert summary["data"]["columns"] == ["height", "width"]
     assert summary["data"]["left_out"] == ["kind"]
     assert summary["problem"]["settings"]["concentration"] == [2.0, 2.0, 2.0]
     assert Path("reports/gmm-leaves/report.html").exists()
-
-
-def test_check_and_report_work_on_the_files_of_a_run(run):
-    run("compare", "gmm", *FEW, "--out", "here")
-    code, _, _ = run("check", "here/posteriors/cavi.nc", "--against", "here/posteriors/nuts.nc", "--out", "there")
-    assert code == 0
-    assert Path("there/report.html").exists()
-    before = Path("here/report.html").read_bytes()
-    assert run("report", "here")[0] == 0
-    assert Path("here/report.html").read_bytes() == before
 
 
 def test_models_lists_each_with_its_settings(run):

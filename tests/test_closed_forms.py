@@ -214,6 +214,7 @@ def fixed_point(model: Any, eta: dict[str, Array]) -> dict[str, Array]:
     return jax.lax.fori_loop(0, 3, lambda _, eta: response.newton(model, eta)[0], eta)
 
 
+@pytest.mark.slow
 def test_linear_response_helps_and_is_still_wrong_on_an_over_dispersed_density():
     """Var x_0: exact 1.632, q .242, linear response .988. The paper prints 1.635, .241, .976, by Monte Carlo of 10 000 draws."""
     model = over_dispersed()

@@ -125,22 +125,25 @@ def test_the_run_folder_holds_what_the_contract_says_and_can_be_rendered_again(f
     np.testing.assert_array_equal(back["posterior"]["means"], found.posteriors["cavi"]["posterior"]["means"])
 
 
-def test_no_row_of_the_data_is_kept_where_none_is_wanted(lecture):
-    found = vm.compare(lecture, methods=["cavi"], seed=3, draws=100, max_draws=100, embed_data=False)
-    for tree in found.posteriors.values():
+@pytest.fixture(scope="module")
+def fifty(lecture):
+    return vm.compare(lecture, methods=["cavi"], seed=4, draws=50, max_draws=50, embed_data=False)
+
+
+def test_no_row_of_the_data_is_kept_where_none_is_wanted(fifty):
+    for tree in fifty.posteriors.values():
         assert "observed_data" not in tree.children
         assert "local" not in tree.children
 
 
-def test_a_reference_of_fifty_draws_gives_no_verdict(lecture):
-    found = vm.compare(lecture, methods=["cavi"], seed=4, draws=50, max_draws=50)
-    assert found.summary["verdicts"]["cavi"]["verdict"] == ["no verdict"]
-    assert found.summary["headline"].startswith("No verdict")
+def test_a_reference_of_fifty_draws_gives_no_verdict(fifty):
+    assert fifty.summary["verdicts"]["cavi"]["verdict"] == ["no verdict"]
+    assert fifty.summary["headline"].startswith("No verdict")
 
 
 def test_the_reference_samples_on_while_it_fails_only_for_want_of_draws(lecture):
-    found = vm.compare(lecture, methods=["cavi"], seed=5, draws=100, max_draws=800)
-    assert found.summary["reference"]["draws"] > 100
+    found = vm.compare(lecture, methods=["cavi"], seed=5, draws=50, max_draws=400)
+    assert found.summary["reference"]["draws"] > 50
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_the_gradient_of_the_elbo_is_the_curvature_of_a_times_the_step_of_coordi
     same(through_the_engine, curved, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize(("rows", "tile"), [(20, 7), (21, 7), (1, 7), (5, 1)])
+@pytest.mark.parametrize(("rows", "tile"), [(20, 7), (5, 1)])
 def test_tiles_do_not_change_the_totals(key, monkeypatch, rows, tile):
     model = small(rows, 2, 2, seed=3)
     m = expected(model, key)
@@ -123,7 +123,7 @@ def test_restarts_side_by_side_are_each_alone():
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(
-    shape=st.sampled_from([(1, 2), (2, 4), (3, 1)]),  # each is compiled
+    shape=st.sampled_from([(1, 2), (3, 4)]),  # each is compiled
     seed=st.integers(0, 2**31),
     spread=st.sampled_from([1e-4, 1.0, 1e5]),
 )

@@ -32,7 +32,7 @@ def exchangeable() -> vm.Problem:
     return vm.load("gmm")(x, components=2)
 
 
-@pytest.fixture(scope="module", params=["told_apart", pytest.param("exchangeable", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["told_apart", "exchangeable"])
 def solved(request):
     """(problem, exact log evidence, Gibbs draws in one order, pivot)."""
     problem = request.getfixturevalue(request.param)
@@ -44,6 +44,7 @@ def solved(request):
     return problem, exact, gibbs, pivot
 
 
+@pytest.mark.slow
 def test_importance_sampling_has_the_exact_evidence(solved):
     problem, exact, _, pivot = solved
     found = [evidence.importance(problem, optima(problem), key, pivot, 2000) for key in keys()[:3]]
@@ -62,6 +63,7 @@ def test_the_error_of_importance_sampling_is_right(solved):
     assert abs((z**2).mean() - 1) < 4 * np.sqrt(2 / KEYS)
 
 
+@pytest.mark.slow
 def test_the_bridge_has_the_exact_evidence_and_a_right_error(solved):
     problem, exact, gibbs, pivot = solved
     found = [evidence.bridge(problem, gibbs, key, pivot) for key in keys()[:10]]

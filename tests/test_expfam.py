@@ -36,7 +36,7 @@ def draw(key, eta):
     return expfam.dirichlet_normal_wishart_draw(key, jnp.asarray(ALPHA) - 1, eta)
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=lambda d: f"D={d}")
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 3], ids=lambda d: f"D={d}")
 def drawn(request):
     """(eta, draws of it by site)."""
     with jax.enable_x64(True):

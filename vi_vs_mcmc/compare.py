@@ -16,6 +16,7 @@ from vi_vs_mcmc.methods.registry import Method, defaults, resolve
 from vi_vs_mcmc.metrics.importance import khat
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.programs import make_room
 from vi_vs_mcmc.record import Comparison
 from vi_vs_mcmc.reference_run import Reference, first_pivot
 from vi_vs_mcmc.streams import MODES, stream
@@ -55,6 +56,7 @@ def fit(
     chosen = resolve(method)
     chains, draws = whole("chains", chains), whole("draws", draws)
     seed = chosen_seed(seed)
+    make_room()
     tree = chosen.fit(problem, jax.random.key(seed), chains=chains, draws=draws, progress=_stage(progress, chosen.name))
     tree.attrs["seed"] = seed
     if problem.exchangeable is None:
@@ -111,6 +113,7 @@ def compare(
     max_draws = max(MAX_DRAWS, draws) if max_draws is None else whole("max_draws", max_draws, draws)
     tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=tolerance)
     seed = chosen_seed(seed)
+    make_room()
 
     drawn = max(-(-TABLE_DRAWS // chains), max_draws, draws)
     trees = {}

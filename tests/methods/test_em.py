@@ -159,6 +159,7 @@ def test_with_a_flat_prior_it_is_the_maximum_likelihood_of_scikit_learn(problem,
     assert_allclose(found.end()[0], peer.score(problem.args[0]) * 80, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_where_it_ends_numpyros_density_is_stationary_and_falls_on_every_side(problem, fitted):
     theta = {site: jnp.asarray(fitted["posterior"][site].values[0, 0]) for site in problem.latent}
     call, arrays = problem.bound
@@ -178,6 +179,7 @@ def test_where_it_ends_numpyros_density_is_stationary_and_falls_on_every_side(pr
     assert (jax.jit(jax.vmap(log_joint))(around) < value).all()
 
 
+@pytest.mark.slow
 def test_one_component_is_the_mode_of_its_normal_wishart_posterior(key):
     x = np.random.default_rng(1).standard_normal((30, 2)) @ [[1.0, 0.0], [0.7, 0.5]] + [4.0, 5.0]
     problem = vm.load("gmm")(x, components=1)

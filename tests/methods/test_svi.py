@@ -108,6 +108,7 @@ def mixed(scale):
     numpyro.sample("s", dist.LogNormal(0.5, 0.3))
 
 
+@pytest.mark.slow
 def test_densities_are_with_respect_to_the_unconstrained_scale():
     tree = fit(vm.Problem(mixed, args=(np.array(2.0),)), "AutoNormal")
     a, s = (tree["posterior"][site].values.ravel() for site in ("a", "s"))
@@ -173,7 +174,7 @@ def test_a_start_from_which_the_elbo_is_never_a_number_leaves_the_other_one(monk
     assert np.isfinite(tree.attrs["elbo"])
 
 
-@pytest.mark.parametrize("guide", ["AutoDelta", "AutoLaplaceApproximation"])
+@pytest.mark.parametrize("guide", ["AutoDelta", pytest.param("AutoLaplaceApproximation", marks=pytest.mark.slow)])
 def test_a_guide_without_a_density_gives_no_log_q(guide):
     mean, covariance = target()
     tree = fit(vm.Problem(normal, args=(mean, covariance)), guide)

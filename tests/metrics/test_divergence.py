@@ -108,6 +108,7 @@ def test_six_scalars_of_a_too_narrow_method_sum_to_the_known_divergence():
         assert_allclose(kl(N(), N(0, 0.6)) * 6, 2.268, atol=5e-4)
 
 
+@pytest.mark.slow
 def test_the_95_percent_limits_hold_the_truth_for_an_autocorrelated_reference():
     rng = np.random.default_rng(7)
     columns = 100

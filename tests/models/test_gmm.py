@@ -79,7 +79,7 @@ def latent(problem: vm.Problem, theta: dict) -> dict:
     return {site: theta[site] for site in problem.latent}
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 5])
+@pytest.mark.parametrize("dimension", [1, 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_the_joint_density_is_that_of_the_textbook_program_and_of_the_closed_form(dimension):
     problem = uneven(dimension, components=3, rows=20)
     theta = plausible(problem)

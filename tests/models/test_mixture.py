@@ -86,7 +86,7 @@ def test_features_are_one_the_row_and_its_products_once():
     assert_allclose(features(jnp.array([[2.0, 3.0]])), [[1, 2, 3, 4, 6, 9]])
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 5])
+@pytest.mark.parametrize("dimension", [1, 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_the_prior_is_numpyros_wishart_and_normal(dimension):
     rng = np.random.default_rng(dimension)
     root = rng.normal(size=(3, dimension, dimension + 2))

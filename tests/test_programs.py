@@ -1,0 +1,37 @@
+"""Compiled programs are forgotten before the kernel's limit on memory maps is reached, and not earlier."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from vi_vs_mcmc import programs
+
+
+@pytest.fixture
+def maps(tmp_path, monkeypatch):
+    """A process that holds so many of 100 maps."""
+    monkeypatch.setattr(programs, "MAPS", tmp_path / "maps")
+    monkeypatch.setattr(programs, "LIMIT", tmp_path / "limit")
+    (tmp_path / "limit").write_text("100\n")
+    return lambda held: (tmp_path / "maps").write_text("address rw-p\n" * held)
+
+
+def test_below_half_of_the_limit_every_program_is_kept(maps):
+    double = jax.jit(lambda x: 2 * x)
+    double(jnp.ones(3))
+    maps(49)
+    assert not programs.make_room()
+    assert double._cache_size() == 1
+
+
+def test_from_half_of_the_limit_on_programs_are_forgotten_and_still_run(maps):
+    double = jax.jit(lambda x: 2 * x)
+    double(jnp.ones(3))
+    maps(50)
+    assert programs.make_room()
+    assert double._cache_size() == 0
+    assert double(jnp.ones(3))[0] == 2
+
+
+def test_where_the_system_shows_no_maps_nothing_is_forgotten(maps):
+    assert not programs.make_room()
