@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
@@ -13,7 +13,25 @@ from xarray import DataTree
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
 
-BATCH = 500  # draws whose log p is computed side by side
+BATCH = 2000  # draws that one call of a compiled function takes
+ABREAST = 500  # of those whose log p is computed side by side
+
+
+def in_batches[T, R](function: Callable[[T], R], arrays: T, size: int = BATCH) -> R:
+    """A function of rows, `size` rows at a time: one compilation serves any number of them.
+
+    Args:
+        function: from a tree of leaves (size, ...) to a tree of leaves (size, ...), row by row.
+        arrays: leaves (rows, ...); the last batch is filled up with the first row.
+        size: of a batch.
+    """
+    count = len(jax.tree.leaves(arrays)[0])
+    padded = jax.tree.map(lambda leaf: np.concatenate([leaf, np.repeat(leaf[:1], -count % size, 0)]), arrays)
+    parts = [
+        jax.tree.map(np.asarray, function(jax.tree.map(lambda leaf, at=at: leaf[at : at + size], padded)))
+        for at in range(0, count, size)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
 
 @jax.jit
@@ -25,7 +43,8 @@ def unconstrained(supports: dict, theta: dict[str, Array]) -> dict[str, Array]:
 @in_float64
 def rows(problem: Problem, theta: Mapping[str, np.ndarray]) -> np.ndarray:
     """u of each draw, (draws, U), in the order of the problem's latent sites; `theta` has leaves (draws, ...)."""
-    u = unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
+    latent = {name: theta[name] for name in problem.latent}
+    u = in_batches(partial(unconstrained, problem.supports), latent)
     return np.concatenate([np.reshape(u[name], (len(u[name]), -1)) for name in problem.latent], 1)
 
 
@@ -50,7 +69,7 @@ def evaluated(problem: Problem, u: np.ndarray) -> tuple[dict[str, np.ndarray], n
     ends = np.cumsum([int(np.prod(shape)) for _, shape in shapes])
     parts = np.split(u, ends[:-1], 1)
     leaves = {name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes, parts, strict=True)}
-    return jax.tree.map(np.asarray, _evaluated(call, arrays, leaves))
+    return in_batches(partial(_evaluated, call, arrays), leaves)
 
 
 def _shapes(problem: Problem) -> list[tuple[str, tuple[int, ...]]]:
@@ -62,4 +81,4 @@ def _shapes(problem: Problem) -> list[tuple[str, tuple[int, ...]]]:
 
 @partial(jax.jit, static_argnums=0)
 def _evaluated(call: Call, arrays, u: dict[str, Array]):
-    return jax.lax.map(lambda x: (call.constrain(arrays, x), call.log_density(arrays, x)), u, batch_size=BATCH)
+    return jax.lax.map(lambda x: (call.constrain(arrays, x), call.log_density(arrays, x)), u, batch_size=ABREAST)

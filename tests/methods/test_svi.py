@@ -133,6 +133,28 @@ def test_a_hundredth_of_the_steps_it_needs_is_not_convergence(factorised):
     assert "max_steps" in tree.attrs["status_sentence"]
 
 
+def test_the_optimum_of_a_factorised_normal_is_known_from_any_place_on_a_gaussian(key):
+    precision = np.linalg.inv(target()[1])
+    conditional = 1 / np.sqrt(np.diag(precision))
+    rng = np.random.default_rng(0)
+    sd = conditional * np.exp(rng.normal(size=5))
+    w = target()[0] + rng.normal(size=(20_000, 5)) * sd  # right in location, wrong in scale
+    off = svi.from_optimum(w, -(w - target()[0]) @ precision)
+    assert (np.abs(off.location) < 4 * off.location_error).all()
+    assert (np.abs((1 + off.scale) * sd / conditional - 1) < 4 * off.scale_error * sd / conditional).all()
+    moved = svi.from_optimum(w, -(w - target()[0] - 0.5 * sd) @ np.diag(1 / conditional**2))
+    assert_allclose(moved.location, 0.5, atol=(4 * moved.location_error).max())
+
+
+def test_a_fit_says_how_far_its_optimum_is_and_one_that_stopped_short_of_it_is_not_converged(factorised, monkeypatch):
+    assert "the optimum of a normal q is at most" in factorised.attrs["status_sentence"]
+    # no window, R-hat or second start objects
+    monkeypatch.setattr(svi._Climb, "_agree", lambda self, *_: True)
+    tree = fit(vm.Problem(normal, args=target()), "AutoNormal", step_size=0.0001)
+    assert tree.attrs["status"] == "not converged"
+    assert "from its optimum" in tree.attrs["status_sentence"]
+
+
 def two_modes(distance):
     law = dist.MixtureSameFamily(
         dist.Categorical(jnp.array([0.5, 0.5])), dist.Normal(jnp.stack([-distance, distance]), 1.0)

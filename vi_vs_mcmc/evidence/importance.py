@@ -31,6 +31,7 @@ from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.evidence.estimate import Estimate
 from vi_vs_mcmc.evidence.places import in_place, log_labels, order, permuted
+from vi_vs_mcmc.flat import in_batches
 from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.methods.cavi import Optima
 from vi_vs_mcmc.methods.gibbs import conditional, sweep
@@ -150,10 +151,10 @@ def _proposed(problem, model, mixture: Mixture, share, key, number: int, pivot) 
     density = np.empty((len(index), len(share)))
     for k, one in enumerate(kinds):
         back = permuted(problem, drawn, None if mixture.order is None else np.argsort(one))
-        statistics = _in_batches(_statistics, model, back)
+        statistics = in_batches(partial(_statistics, model), back, BATCH)
         density[:, kind == k] = statistics @ mixture.flat[kind == k].T - mixture.log_normaliser[kind == k]
     density += float(model.log_jacobian())
-    log_p = np.where(in_place(problem, drawn, pivot), _in_batches(_log_p, model, drawn), -np.inf)
+    log_p = np.where(in_place(problem, drawn, pivot), in_batches(partial(_log_p, model), drawn, BATCH), -np.inf)
     return density, log_p
 
 
@@ -200,7 +201,7 @@ def _numbers(model: Conjugate, eta: Natural) -> tuple[Array, Array]:
 def _draws(model: Conjugate, eta: Natural, index: np.ndarray, key: Array) -> dict[str, np.ndarray]:
     """A draw of each part `index`, leaves (draws, ...)."""
     keys = np.asarray(jax.random.key_data(jax.random.split(key, len(index))))
-    return _in_batches(lambda model, pair: _draw(model, eta, *pair), model, (index, keys))
+    return in_batches(lambda pair: _draw(model, eta, *pair), (index, keys), BATCH)
 
 
 @jax.jit
@@ -218,18 +219,6 @@ def _log_p(model: Conjugate, theta: dict[str, Array]) -> Array:
 def _statistics(model: Conjugate, theta: dict[str, Array]) -> Array:
     """t of each draw, (draws, P)."""
     return jax.vmap(lambda t: ravel_pytree(model.sufficient(t))[0])(theta)
-
-
-def _in_batches(function, model: Conjugate, arrays):
-    """A function of (model, rows), BATCH rows at a time: one compilation serves any number of them."""
-    count = len(jax.tree.leaves(arrays)[0])
-    pad = lambda leaf: np.concatenate([leaf, np.repeat(leaf[:1], -count % BATCH, 0)])
-    padded = jax.tree.map(pad, arrays)
-    parts = [
-        jax.tree.map(np.asarray, function(model, jax.tree.map(lambda leaf, at=at: leaf[at : at + BATCH], padded)))
-        for at in range(0, count, BATCH)
-    ]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
 
 def _mean(log_weight: np.ndarray) -> tuple[float, float, str]:

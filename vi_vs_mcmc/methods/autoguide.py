@@ -94,6 +94,19 @@ def draw(guide: str, particles: int, target: Target, start, raw, keys):
     return jax.lax.map(one, keys, batch_size=BATCH)
 
 
+@partial(jax.jit, static_argnums=(0, 1))
+def slopes(guide: str, particles: int, target: Target, start, raw, keys):
+    """Draws w of one start, and the gradient of log p there: (draws, P) each."""
+    svi, made, _ = _machine(guide, particles, target, start, 0.0)
+    flat = lambda tree: jnp.concatenate([jnp.ravel(tree[name]) for name in start])
+
+    def one(key):
+        w = _drawn(svi, made, start, raw, key)[0]
+        return flat(w), flat(jax.grad(target.log_density)(w))
+
+    return jax.lax.map(one, keys, batch_size=BATCH)
+
+
 def sample(guide: str, particles: int, target: Target, start, raw, key, number: int):
     """Draws of a guide that has its own way of drawing: Laplace's at the optimum, the point of a delta."""
     svi, made, _ = _machine(guide, particles, target, start, 0.0)

@@ -76,13 +76,16 @@ class LRVB:
         eta, residual = _polished(model, jax.tree.map(jnp.asarray, optima.best()))
         sites = {site: (np.asarray(mean), np.asarray(var)) for site, (mean, var) in model.moments(eta).items()}
         directions = _directions(model, eta, tuple(sites))
-        found = response.respond(model, eta, directions)
         radius = float(response.spectral_radius(model, eta, jax.tree.map(lambda c: c.sum(0), directions)))
-        refusal = _refusal(residual, found)
-        sds = _sds(sites, None if refusal else np.diag(np.asarray(found.added)))
         theta, log_p, log_q = drawn(model, eta, stream(key, self.name), chains * draws, problem.supports)
+        u = flat.rows(problem, theta)
+        both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), directions, _of_draws(problem, model, eta, theta, u))
+        found = response.respond(model, eta, both)  # sites first, then the draws' coordinates
+        added, number = np.asarray(found.added), -u.shape[1]
+        refusal = _refusal(residual, found)
+        sds = _sds(sites, None if refusal else np.diag(added)[:number])
         if not refusal:
-            theta, log_p, log_q, refusal = _moved(problem, model, eta, theta, log_p, log_q)
+            theta, log_p, log_q, refusal = _moved(problem, theta, u, added[number:, number:], log_p, log_q)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         return posterior.build(
             problem,
@@ -168,26 +171,26 @@ def _variational(problem: Problem, sites, sds: dict[str, np.ndarray]) -> Dataset
     return means.merge(posterior.dataset(problem, sds, (), "sd_"))
 
 
-def _moved(problem: Problem, model: Conjugate, eta: Natural, theta: dict[str, np.ndarray], log_p, log_q):
-    """Draws in their new places, with log p and log q there, and why it could not be done."""
-    u = flat.rows(problem, theta)
+def _of_draws(problem: Problem, model: Conjugate, eta: Natural, theta: dict[str, np.ndarray], u: np.ndarray) -> Natural:
+    """grad_eta E_q of each unconstrained coordinate, leaves (U, ...): V times its regression on t, from draws."""
     statistics = np.asarray(_statistics(model, {k: theta[k] for k in problem.latent}))
     centred, spread = u - u.mean(0), statistics - statistics.mean(0)
-    slopes = np.linalg.lstsq(spread / spread.std(0).clip(1e-300), centred)[0] / spread.std(0).clip(1e-300)[:, None]
-    directions = _by_covariance(model, eta, jnp.asarray(slopes.T))
-    found = response.respond(model, eta, directions)
+    scale = spread.std(0).clip(1e-300)
+    slopes = np.linalg.lstsq(spread / scale, centred)[0] / scale[:, None]
+    return _by_covariance(model, eta, jnp.asarray(slopes.T))
+
+
+def _moved(problem: Problem, theta: dict[str, np.ndarray], u: np.ndarray, added: np.ndarray, log_p, log_q):
+    """Draws in their new places, with log p and log q there, and why it could not be done."""
     own = np.cov(u.T)
     try:
-        root, wanted = np.linalg.cholesky(own), np.linalg.cholesky(own + np.asarray(found.added))
+        root, wanted = np.linalg.cholesky(own), np.linalg.cholesky(own + added)
     except np.linalg.LinAlgError:
-        found = found._replace(positive=jnp.asarray(False))
-        root = wanted = np.eye(len(own))
-    if not found.positive:
         why = "the covariance that linear response gives is not positive definite; these draws are CAVI's"
         return theta, log_p, log_q, why
     step = np.linalg.solve(root.T, wanted.T)  # (L_LR L_q^-1)'
     log_volume = np.log(np.diag(wanted)).sum() - np.log(np.diag(root)).sum()
-    moved, log_p = flat.evaluated(problem, u.mean(0) + centred @ step)
+    moved, log_p = flat.evaluated(problem, u.mean(0) + (u - u.mean(0)) @ step)
     return moved, log_p, log_q - log_volume, ""
 
 

@@ -8,14 +8,20 @@ the split R-hat of the iterates is below 1.1, and that a second start ended at t
 Locations and log-scales are those of the unconstrained latents over a fixed set of base draws, so that one rule serves
 every guide; for a normal guide they are its own parameters.
 
+The optimum of a normal guide is known: E_q[d_i log p] = 0 and E_q[(u_i - m_i) d_i log p] = -1 for each coordinate u_i whose
+location and scale are free. So draws of q and one gradient at each say how far it still is from there, whatever the path was;
+beyond twice the tolerances, and four Monte Carlo errors, it is `not converged`.
+
 Source: Dhaka et al. (2020), Robust, accurate stochastic optimization for variational inference, NeurIPS;
-Welandawe et al. (2022), arXiv:2203.15945; Kucukelbir et al. (2017), JMLR 18.
+Welandawe et al. (2022), arXiv:2203.15945; Kucukelbir et al. (2017), JMLR 18; Opper and Archambeau (2009), The variational
+Gaussian approximation revisited, Neural Computation 21 (the optimum).
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,12 +42,22 @@ STARTS = 2
 LONGEST = 64  # blocks of a window: the iterates of a rough posterior forget slowly
 LOWERINGS = 3
 FACTOR = 0.7  # by which the step size is lowered
+SLOPES = 4000  # draws of q that its distance from the optimum is measured at
+ERRORS = 4.0  # Monte Carlo errors that the distance must be beyond
 PROBES = 256  # base draws that locations and log-scales are read from
 NO_DENSITY = (
     "AutoDelta",
     "AutoLaplaceApproximation",
     "AutoDAIS",
 )  # q at a draw is not, or not cheaply, known
+NORMAL = (  # in unconstrained coordinates, each with a location and a scale of its own
+    "AutoNormal",
+    "AutoDiagonalNormal",
+    "AutoMultivariateNormal",
+    "AutoLowRankMultivariateNormal",
+    "AutoBatchedMultivariateNormal",
+    "AutoBatchedLowRankMultivariateNormal",
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,7 @@ class SVI:
         start, target = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start", aligned=True)
         climb = _Climb(self, target, key_fit, start)
         climb.run(progress)
+        climb.compare_with_optimum(key_draw)
         theta, log_p, log_q = climb.draws(key_draw, chains * draws)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         attrs: dict = {"elbo": float(climb.trace[-1]), "second_start_distance": climb.distance}
@@ -163,6 +180,32 @@ class _Climb:
             before, blocks = window, min(2 * blocks, LONGEST)
         if not self.converged and not self.sentence:
             self.sentence = f"the ELBO was still rising after {self.steps} steps; raise max_steps"
+
+    def compare_with_optimum(self, key: Array) -> None:
+        """Hold a normal guide that stopped moving against its family's optimum."""
+        settings = self._settings
+        if not self.converged or settings.guide not in NORMAL:
+            return
+        average, start = (jax.tree.map(lambda leaf: leaf[self._best], tree) for tree in (self._average, self._start))
+        keys = jax.random.split(key, SLOPES)
+        off = from_optimum(*map(np.asarray, autoguide.slopes(*self._machine, start, average, keys)))
+        for what, found, error, limit in (
+            ("location", off.location, off.location_error, 2 * settings.location_tol),
+            ("scale", off.scale, off.scale_error, 2 * settings.scale_tol),
+        ):
+            clear = np.abs(found) - ERRORS * error
+            if clear.max() > limit:
+                i, unit = int(clear.argmax()), "sd" if what == "location" else "of itself"
+                self.converged = False
+                self.sentence = (
+                    f"a {what} is {abs(found[i]):.2g} {unit} from its optimum (± {error[i]:.1g}), where {limit:g} is wanted, "
+                    f"after {self.steps} steps"
+                )
+                return
+        self.sentence += (
+            f"; the optimum of a normal q is at most {np.abs(off.location).max():.2g} sd away in location and "
+            f"{np.abs(off.scale).max():.1%} in scale"
+        )
 
     def draws(self, key: Array, number: int):
         """Draws of the averaged guide with log p and log q on the unconstrained scale."""
@@ -236,6 +279,38 @@ class _Climb:
             f"and so does a second start ({apart:.2g} sd)"
         )
         return True
+
+
+class FromOptimum(NamedTuple):
+    """How far each coordinate of a normal q is from the optimum of its family, (P,) each."""
+
+    location: np.ndarray  # in q's sds
+    location_error: np.ndarray
+    scale: np.ndarray  # the optimal sd over q's, less 1; inf where log p does not curve downwards on average
+    scale_error: np.ndarray
+
+
+def from_optimum(w: np.ndarray, gradient: np.ndarray) -> FromOptimum:
+    """The distance from E_q[d_i log p] = 0 and h_i = -E_q[(w_i - m_i) d_i log p] = 1, in units of one Newton step.
+
+    By Stein's identity h_i is the mean curvature of log p times q's variance, so that the optimal sd given the others is
+    q's over sqrt(h_i); for a Gaussian log p and factorised q that is exact from any scale.
+
+    Args:
+        w: independent draws of q, (draws, P).
+        gradient: of log p at each, (draws, P).
+    """
+    away, sd = w - w.mean(0), w.std(0)
+    slope, stretch = gradient * sd, -gradient * away
+    error = lambda values: values.std(0, ddof=1) / np.sqrt(len(values))
+    curvature = np.where(stretch.mean(0) > 0, stretch.mean(0), np.nan)
+    finite = lambda values: np.nan_to_num(values, nan=np.inf)
+    return FromOptimum(
+        finite(slope.mean(0) / curvature),
+        np.nan_to_num(error(slope) / curvature),
+        finite(1.0 / np.sqrt(curvature) - 1.0),
+        np.nan_to_num(0.5 * error(stretch) / curvature**1.5),
+    )
 
 
 @dataclass(frozen=True)
