@@ -173,6 +173,19 @@ def test_any_numpyro_program_can_be_compared():
     assert found.summary["verdicts"]["svi:AutoNormal"]["verdict"] == ["overconfident"]
 
 
+@pytest.mark.slow
+def test_a_reference_that_diverges_begins_again_with_smaller_steps():
+    def neck():
+        v = numpyro.sample("v", dist.Normal(0.0, 1.0))
+        numpyro.sample("x", dist.Normal(0.0, jnp.exp(v)))
+
+    hasty = vm.NUTS(target_accept=0.3)
+    found = vm.compare(vm.Problem(neck), methods=["svi:AutoNormal"], reference=hasty, seed=0, draws=500, max_draws=500)
+    assert "again with smaller steps" in found.summary["cost"]["nuts"]["work"]
+    alone = vm.fit(vm.Problem(neck), hasty, seed=0, draws=500)
+    assert found.summary["reference"]["divergences"] < alone["sample_stats"]["diverging"].sum() / 2
+
+
 def test_everything_runs_in_float64_though_the_caller_does_not(lecture):
     assert not jax.config.jax_enable_x64
     tree = vm.fit(lecture, "cavi", seed=1, chains=1, draws=10)

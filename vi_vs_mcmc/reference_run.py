@@ -16,6 +16,7 @@ from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.evidence.places import log_labels
 from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.methods.cavi import CAVI, Optima
+from vi_vs_mcmc.methods.nuts import NUTS
 from vi_vs_mcmc.methods.registry import Method
 from vi_vs_mcmc.metrics.health import RHAT, Check
 from vi_vs_mcmc.metrics.marginals import marginals
@@ -69,24 +70,36 @@ class Reference:
     def sampled(self, draws: int, max_draws: int) -> tuple[Found, dict[str, DataTree]]:
         """The reference, sampled until the verdicts stand or `max_draws` is reached, and every method against it.
 
-        Labels follow the reference's own draws, starting from the order that coordinate ascent gives.
+        Labels follow the reference's own draws, starting from the order that coordinate ascent gives. Where transitions
+        diverged, a sampler that can be more careful begins again, once.
         """
-        problem, judge, note = self._problem, self._judge, self._stage(self._judge.name)
-        sampler: Any = None
-        if hasattr(judge, "begin"):
-            sampler = judge.begin(problem, self._key, chains=self._chains, progress=note)  # pyright: ignore
+        judge, note, again = self._judge, self._stage(self._judge.name), ""
+        sampler = self._begun(judge)
         while True:
             if sampler is None:
-                tree = judge.fit(problem, self._key, chains=self._chains, draws=draws, progress=note)
+                tree = judge.fit(self._problem, self._key, chains=self._chains, draws=draws, progress=note)
             else:
                 sampler.sample(draws, progress=note)
                 tree = sampler.result()
+                tree.attrs["work"] += again
             seen = self._judged(tree)
             health, verdicts = seen.deciding.health, seen.deciding.verdicts
+            careful: Method | None = judge.careful() if health.diverged and isinstance(judge, NUTS) else None
+            if careful is not None:
+                again = f", again with smaller steps as {health.divergences} draws diverged"
+                judge, sampler = careful, self._begun(careful)
+                continue
             wanted = (health.hopeful and not health.passed) or (health.passed and undecided(verdicts))
             if sampler is None or not wanted or draws >= max_draws:
                 return self._finished(seen)
             draws = min(2 * draws, max_draws)
+
+    def _begun(self, judge: Method) -> Any:
+        """A sampler that can go on, or None where the method has none."""
+        if not hasattr(judge, "begin"):
+            return None
+        note = self._stage(judge.name)
+        return judge.begin(self._problem, self._key, chains=self._chains, progress=note)  # pyright: ignore
 
     def evidence(self, found: Found, trees: Mapping[str, DataTree], tails: Mapping[str, Any]) -> dict[str, Any] | None:
         """Every estimate of the log evidence that can be had, the best first, and each method's gap in its parts."""

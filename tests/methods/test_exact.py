@@ -144,7 +144,7 @@ def sampled_evidence(problem: vm.Problem, seed: int) -> evidence.Estimate:
 @pytest.mark.slow
 def test_gibbs_nuts_and_importance_sampling_are_exact_on_twenty_random_problems():
     passed = 0
-    for seed in range(20):
+    for seed in sorted(range(20), key=lambda seed: seed % 6):  # shape by shape: each is compiled once
         problem = tiny(seed)
         closed = vm.fit(problem, "exact", seed=seed, draws=10)
         bound = vm.fit(problem, "cavi", seed=seed, draws=100).attrs["elbo"]

@@ -11,7 +11,7 @@ once for all data of one shape, and its state carries on where the last chunk en
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import jax
@@ -28,6 +28,7 @@ from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
 
 CHUNK = 100  # draws between two looks at the clock
+CAREFUL = 0.95  # target acceptance where some transitions diverged
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class NUTS:
         sampler = self.begin(problem, key, chains=chains, progress=progress)
         sampler.sample(draws, progress=progress)
         return sampler.result()
+
+    def careful(self) -> NUTS | None:
+        """The same with smaller steps, for a posterior in which some transitions diverged; None where they are small."""
+        return replace(self, target_accept=CAREFUL) if self.target_accept < CAREFUL else None
 
     @in_float64
     def begin(self, problem: Problem, key: Array, *, chains: int, progress=None) -> Sampler:
