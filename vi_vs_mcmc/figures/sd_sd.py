@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from vi_vs_mcmc.figures.canvas import finish, marker, safe
+from vi_vs_mcmc.figures.canvas import safe
+from vi_vs_mcmc.figures.diagonal import diagonal, square, symbols
 from vi_vs_mcmc.figures.palette import LIGHT, Style
 
 
@@ -26,40 +27,16 @@ def sd_sd(
     every = np.concatenate([reference, *sds.values()])
     every = every[np.isfinite(every) & (every > 0)]
     low, high = (0.85 * every.min(), 1.18 * every.max()) if every.size else (0.1, 10.0)
-    ends = np.array([low, high])
-    fig.add_scatter(
-        x=[low, high, high, low],
-        y=[*(ends * (1 - tolerance)), *(ends[::-1] * (1 + tolerance))],
-        fill="toself",
-        fillcolor=LIGHT["band"],
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-    )
-    fig.add_scatter(x=ends, y=ends, mode="lines", line={"color": LIGHT["ink"], "width": 1.5}, hoverinfo="skip")
+    diagonal(fig, low, high, tolerance)
     for method, sd in sds.items():
-        style = styles[method]
-        fig.add_scatter(
-            x=reference,
-            y=sd,
-            mode="markers",
-            customdata=list(keys),
-            meta={"method": method},
-            marker={**marker(style), "line": {"width": 0.75, "color": LIGHT["paper"]}},
-            hovertext=[
-                f"{safe(style.label)}, {safe(name)}<br>sd {a:.3g}, under {safe(reference_label)} {b:.3g}"
-                for name, a, b in zip(names, sd, reference, strict=True)
-            ],
-            hoverinfo="text",
-        )
+        hover = [
+            f"{safe(name)}<br>sd {a:.3g}, under {safe(reference_label)} {b:.3g}"
+            for name, a, b in zip(names, sd, reference, strict=True)
+        ]
+        symbols(fig, reference, sd, styles[method], hover, keys)
     ring = {"symbol": "circle-open", "size": 19, "color": LIGHT["accent"], "line": {"width": 2}}
     fig.add_scatter(x=[], y=[], mode="markers", marker=ring, hoverinfo="skip", meta={"role": "ring"})
-    finish(fig, 480, l=52, b=48)
-    ticks = _ticks(low, high)
-    log = {"type": "log", "range": np.log10(ends).tolist(), "tickvals": ticks, "constrain": "domain"}
-    log["ticktext"] = [f"{t:g}" for t in ticks]
-    fig.update_xaxes(**log, title_text=f"sd under {safe(reference_label)} (log)")
-    fig.update_yaxes(**log, scaleanchor="x")
+    square(fig, low, high, _ticks(low, high), f"sd under {safe(reference_label)} (log)")
     return fig
 
 

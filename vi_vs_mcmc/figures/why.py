@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from vi_vs_mcmc.figures.canvas import finish, marker, note, safe
+from vi_vs_mcmc.figures.canvas import note, safe
+from vi_vs_mcmc.figures.diagonal import diagonal, square, symbols
 from vi_vs_mcmc.figures.palette import LIGHT, Style
 
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -28,43 +29,19 @@ def why(
     every = np.concatenate([*predicted.values(), *observed.values(), [1.0]])
     every = every[np.isfinite(every) & (every > 0)]
     low, high = 0.96 * float(every.min()), 1.04 * float(every.max())
-    ends = np.array([low, high])
-    fig.add_scatter(
-        x=[low, high, high, low],
-        y=[*(ends * (1 - tolerance)), *(ends[::-1] * (1 + tolerance))],
-        fill="toself",
-        fillcolor=LIGHT["band"],
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-    )
-    fig.add_scatter(x=ends, y=ends, mode="lines", line={"color": LIGHT["ink"], "width": 1.5}, hoverinfo="skip")
+    diagonal(fig, low, high, tolerance)
     dotted = {"color": LIGHT["faint"], "width": 1, "dash": "dot"}
     fig.add_shape(type="line", x0=low, x1=high, y0=1, y1=1, line=dotted, layer="below")
     for method, ratio in observed.items():
-        style = styles[method]
-        fig.add_scatter(
-            x=predicted[method],
-            y=ratio,
-            mode="markers",
-            customdata=list(keys),
-            meta={"method": method},
-            marker={**marker(style), "line": {"width": 0.75, "color": LIGHT["paper"]}},
-            hovertext=[
-                f"{safe(style.label)}, {safe(name)}<br>sd ratio {b:.2f}, predicted {a:.2f}"
-                for name, a, b in zip(names, predicted[method], ratio, strict=True)
-            ],
-            hoverinfo="text",
-        )
+        hover = [
+            f"{safe(name)}<br>sd ratio {b:.2f}, predicted {a:.2f}"
+            for name, a, b in zip(names, predicted[method], ratio, strict=True)
+        ]
+        symbols(fig, predicted[method], ratio, styles[method], hover, keys)
     inside = {"xref": "x domain", "yref": "y domain", "xshift": 8}
     note(fig, 0, 1, "wider than predicted", yanchor="top", yshift=-8, **inside)
     note(fig, 1, 0, "narrower than predicted", yanchor="bottom", yshift=8, xanchor="right", **inside | {"xshift": -8})
-    finish(fig, 480, l=52, b=48)
-    ticks = _ticks(low, high)
-    log = {"type": "log", "range": np.log10(ends).tolist(), "tickvals": ticks, "constrain": "domain"}
-    log["ticktext"] = [f"{t:g}" for t in ticks]
-    fig.update_xaxes(**log, title_text="sd ratio predicted (log)")
-    fig.update_yaxes(**log, scaleanchor="x")
+    square(fig, low, high, _ticks(low, high), "sd ratio predicted (log)")
     return fig
 
 

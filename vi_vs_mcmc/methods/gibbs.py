@@ -29,12 +29,11 @@ from xarray import DataTree
 from vi_vs_mcmc import flat, posterior
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError, whole
+from vi_vs_mcmc.methods.chunked import CHUNK, Chunked
 from vi_vs_mcmc.methods.starts import modes_of_chains
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
-
-CHUNK = 100  # draws of one compiled loop
 
 
 @dataclass(frozen=True)
@@ -81,40 +80,24 @@ class Gibbs:
         return Sampler(self, problem, problem.conjugate, key, chains)
 
 
-class Sampler:
+class Sampler(Chunked):
     """Chains that can go on."""
 
     def __init__(self, settings: Gibbs, problem: Problem, model: Conjugate, key: Array, chains: int):
+        super().__init__()
         began = time.perf_counter()
         self._settings, self._problem, self._model, self._chains = settings, problem, model, chains
         self._seed = int(jax.random.key_data(key)[-1])
         modes, _ = modes_of_chains(model, key, chains, settings.restarts)
         self._state = _start(model, jax.random.split(stream(key, settings.name), chains), modes)
         for _ in range(-(-settings.warmup // (CHUNK * settings.thin))):
-            self._advance()
-        self._chunks: list[dict[str, np.ndarray]] = []
-        self._seconds = time.perf_counter() - began
-
-    @property
-    def draws(self) -> int:
-        """Draws of each chain so far."""
-        return len(self._chunks) * CHUNK
-
-    @in_float64
-    def sample(self, draws: int, *, progress=None) -> None:
-        """Go on until each chain has at least `draws` draws."""
-        began, first = time.perf_counter(), self.draws
-        while self.draws < draws:
-            self._chunks.append(self._advance())
-            if progress is not None:
-                progress(self.draws - first, draws - first)
-        self._asked = draws
-        self._seconds += time.perf_counter() - began
+            self.advance()
+        self.seconds = time.perf_counter() - began
 
     @in_float64
     def result(self) -> DataTree:
         """All draws asked for so far."""
-        joined = {n: np.concatenate([c[n] for c in self._chunks], 1)[:, : self._asked] for n in self._chunks[0]}
+        joined = self.joined()
         if any(name not in joined for name in self._problem.all_sites):
             joined |= self._across_blocks(joined)
         settings = self._settings
@@ -125,9 +108,9 @@ class Sampler:
             seed=self._seed,
             settings=asdict(settings),
             status="ok",
-            status_sentence=f"{self._chains} chains of {self._asked} draws, one in {settings.thin} sweeps",
-            wall_seconds=self._seconds,
-            work=f"{self._chains} × {self._asked} draws, one in {settings.thin} sweeps",
+            status_sentence=f"{self._chains} chains of {self.asked} draws, one in {settings.thin} sweeps",
+            wall_seconds=self.seconds,
+            work=f"{self._chains} × {self.asked} draws, one in {settings.thin} sweeps",
             passes=self._chains * len(self._model.blocks) * (settings.warmup + settings.thin * self.draws),
         )
 
@@ -138,7 +121,7 @@ class Sampler:
         sites = flat.evaluated(self._problem, u)[0]
         return {n: sites[n].reshape(*lead, *sites[n].shape[1:]) for n in self._problem.all_sites if n not in joined}
 
-    def _advance(self) -> dict[str, np.ndarray]:
+    def advance(self) -> dict[str, np.ndarray]:
         self._state, out = _chunk(self._settings.thin, self._model, self._state)
         return {name: np.swapaxes(np.asarray(value), 0, 1) for name, value in out.items()}
 

@@ -22,12 +22,12 @@ from xarray import DataTree
 
 from vi_vs_mcmc import posterior
 from vi_vs_mcmc.errors import NumericalError, SettingError, whole
+from vi_vs_mcmc.methods.chunked import CHUNK, Chunked
 from vi_vs_mcmc.methods.starts import Target, starting_points
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
 
-CHUNK = 100  # draws between two looks at the clock
 CAREFUL = 0.95  # target acceptance where some transitions diverged
 
 
@@ -83,11 +83,12 @@ class NUTS:
         return Sampler(self, problem, key, chains, progress)
 
 
-class Sampler:
+class Sampler(Chunked):
     """Warmed-up chains that can go on."""
 
     def __init__(self, settings: NUTS, problem: Problem, key: Array, chains: int, progress=None):
-        self._began = time.perf_counter()
+        super().__init__()
+        began = time.perf_counter()
         self._settings, self._problem, self._chains = settings, problem, chains
         self._seed = int(jax.random.key_data(key)[-1])
         self._warmup = -(-settings.warmup // CHUNK) * CHUNK
@@ -97,35 +98,16 @@ class Sampler:
         self._state = _init(*self._kernel, jax.random.split(key_run, chains), start)
         if not np.isfinite(np.asarray(self._state.potential_energy)).all():
             raise NumericalError("the log density is not finite at a chain's start; check the data and the prior")
-        self._chunks: list[dict[str, np.ndarray]] = []
         for done in range(0, self._warmup, CHUNK):
             if progress is not None:
                 progress(done, self._warmup)
-            self._advance()
-        self._seconds = time.perf_counter() - self._began
-
-    @property
-    def draws(self) -> int:
-        """Draws of each chain so far."""
-        return len(self._chunks) * CHUNK
-
-    @in_float64
-    def sample(self, draws: int, *, progress=None) -> None:
-        """Go on until each chain has at least `draws` draws."""
-        began, first = time.perf_counter(), self.draws
-        while self.draws < draws:
-            self._chunks.append(self._advance())
-            if progress is not None:
-                progress(self.draws - first, draws - first)
-        self._asked = draws
-        self._seconds += time.perf_counter() - began
+            self.advance()
+        self.seconds = time.perf_counter() - began
 
     @in_float64
     def result(self) -> DataTree:
         """All draws asked for so far."""
-        joined = {
-            name: np.concatenate([c[name] for c in self._chunks], 1)[:, : self._asked] for name in self._chunks[0]
-        }
+        joined = self.joined()
         steps = joined["n_steps"]
         return posterior.build(
             self._problem,
@@ -134,9 +116,9 @@ class Sampler:
             seed=self._seed,
             settings=asdict(self._settings),
             status="ok",
-            status_sentence=f"{self._chains} chains of {self._asked} draws after {self._warmup} warm-up steps",
-            wall_seconds=self._seconds,
-            work=f"{self._chains} × {self._asked} draws after {self._warmup} warm-up",
+            status_sentence=f"{self._chains} chains of {self.asked} draws after {self._warmup} warm-up steps",
+            wall_seconds=self.seconds,
+            work=f"{self._chains} × {self.asked} draws after {self._warmup} warm-up",
             passes=int(steps.sum(1).max()),
             sample_stats={
                 "diverging": joined["diverging"].astype(bool),
@@ -148,7 +130,7 @@ class Sampler:
             attrs={"max_tree_depth": self._settings.max_tree_depth, "warmup": self._warmup},
         )
 
-    def _advance(self) -> dict[str, np.ndarray]:
+    def advance(self) -> dict[str, np.ndarray]:
         self._state, out = _chunk(*self._kernel, self._state)
         return {name: np.swapaxes(np.asarray(value), 0, 1) for name, value in out.items()}
 
