@@ -3,10 +3,11 @@
 import jax
 import numpy as np
 import pytest
+from xarray import DataTree
 
 import vi_vs_mcmc as vm
-from vi_vs_mcmc import evidence, labels
-from vi_vs_mcmc.evidence.places import log_labels
+from vi_vs_mcmc import evidence, labels, posterior
+from vi_vs_mcmc.evidence.places import log_labels, spread
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.streams import MODES, stream
 
@@ -97,3 +98,23 @@ def test_the_parts_of_the_gap_add_up():
     assert np.isclose(parts["total"], 3.5)
     assert np.isclose(parts["error"], np.hypot(0.01, 0.02))
     assert evidence.gap(-103.5, None, None, found, 0.0)["local"] is None
+
+
+def test_labels_cost_less_where_draws_have_them_in_several_orders():
+    """Three components of six draws each: two of them the same law, or all three apart."""
+    rng = np.random.default_rng(0)
+    x = np.r_[rng.normal(0.0, 0.3, (20, 1)), rng.normal(6.0, 0.3, (20, 1)), rng.normal(12.0, 0.3, (20, 1))]
+    problem = vm.load("gmm")(x, components=3)
+    centres = np.array([0.0, 6.0, 12.0])
+
+    def drawn(centres) -> DataTree:
+        means = centres[:, None] + 0.1 * rng.standard_normal((1, 3000, 3, 1))
+        precisions = rng.gamma(50.0, 0.2, (1, 3000, 3, 1, 1))
+        sites = {"weights": rng.dirichlet([20, 20, 20], (1, 3000)), "means": means, "precisions": precisions}
+        return DataTree.from_dict({"/posterior": posterior.dataset(problem, sites | {"covariances": 1 / precisions})})
+
+    pivot = labels.settle(drawn(centres), "component")
+    assert spread(problem, drawn(centres), pivot) == 0
+    alike = spread(problem, drawn(np.array([0.0, 6.0, 6.0])), pivot)
+    # two orders, each with probability a half to 4 standard errors of 3000 draws: entropy is flat there
+    assert np.isclose(alike, np.log(2), atol=4e-3)

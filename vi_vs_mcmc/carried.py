@@ -97,7 +97,7 @@ def without_labels(
     more: Sequence[Check] = (),
 ) -> Found | None:
     """The same reference, judged by its label-free quantities; None for a model that has none."""
-    tree = labelfree.label_free(problem, found.tree)
+    tree = labelfree.label_free(problem, found.tree, most=None)
     if tree is None or not methods:
         return None
     return look(found.name, tree, methods, labelfree.SITES, tolerance, more=more)

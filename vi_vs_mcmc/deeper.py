@@ -106,7 +106,7 @@ def _certified(found: Any) -> dict[str, Any]:
         return {"mean": None, "sd": None, "sentence": f"No certificate: {found.reason}."}
     mean, sd = float(found.mean_error.max()), float(found.sd_error.max())
     sentence = (
-        f"Certified in unconstrained coordinates: no mean is off by more than {mean:.2f} of its sd, and no sd by more than "
-        f"{sd:.2f} of itself, but for Monte Carlo error."
+        f"Certified over what its draws reach, in unconstrained coordinates: no mean is off by more than {mean:.2f} of its sd, "
+        f"and no sd by more than {sd:.2f} of itself, but for Monte Carlo error."
     )
     return {"mean": mean, "sd": sd, "sentence": sentence}

@@ -68,7 +68,7 @@ def evaluated(problem: Problem, u: np.ndarray) -> tuple[dict[str, np.ndarray], n
     shapes = _shapes(problem)
     ends = np.cumsum([int(np.prod(shape)) for _, shape in shapes])
     parts = np.split(u, ends[:-1], 1)
-    leaves = {name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes, parts, strict=True)}
+    leaves = {name: part.reshape(len(u), *shape) for (name, shape), part in zip(shapes, parts, strict=True)}
     return in_batches(partial(_evaluated, call, arrays), leaves)
 
 

@@ -26,22 +26,22 @@ from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 
 ROWS = 1000  # of the data that are looked at, evenly spaced
-DRAWS = 10_000  # that are looked at, all chains together
+DRAWS = 10_000  # of a fit that are looked at, all chains together: they are independent
 DIGITS = 3  # of an expected number of components that mean something
 BATCH = 50  # draws side by side
 SITES = ("sorted_weights", "occupied", "together", "log_density")
 
 
 @in_float64
-def label_free(problem: Problem, tree: DataTree) -> DataTree | None:
+def label_free(problem: Problem, tree: DataTree, most: int | None = DRAWS) -> DataTree | None:
     """A posterior of label-free quantities, with the draws of `tree`; None for a model without responsibilities.
 
-    `sorted_weights` (rank), heaviest first; `occupied`; `together`; `log_density`.
+    `sorted_weights` (rank), heaviest first; `occupied`; `together`; `log_density`. Of `most` draws; of all where it is None.
     """
     model: Any = problem.conjugate
     if problem.exchangeable is None or problem.table is None or not hasattr(model, "responsibilities"):
         return None
-    group = _some(tree["posterior"].to_dataset())
+    group = _some(tree["posterior"].to_dataset(), most)
     shape = (group.sizes["chain"], group.sizes["draw"])
     theta = {n: group[n].values.reshape(-1, *group[n].shape[2:]) for n in problem.latent}
     at = np.unique(np.linspace(0, len(problem.table.values) - 1, ROWS).astype(int))
@@ -63,16 +63,16 @@ def label_free(problem: Problem, tree: DataTree) -> DataTree | None:
     )
     out = DataTree.from_dict({"/posterior": values})
     if "sample_stats" in tree.children:
-        out["sample_stats"] = DataTree(_some(tree["sample_stats"].to_dataset()))
+        out["sample_stats"] = DataTree(_some(tree["sample_stats"].to_dataset(), most))
     if "variational" in tree.children:
         out["variational"] = DataTree(Dataset())  # draws of a fit are independent; none of these has a closed form
     out.attrs = dict(tree.attrs)
     return out
 
 
-def _some(of: Dataset) -> Dataset:
-    """The first DRAWS draws, all chains together."""
-    return of.isel(draw=slice(0, -(-DRAWS // of.sizes["chain"])))
+def _some(of: Dataset, most: int | None) -> Dataset:
+    """The first `most` draws, all chains together; all where it is None."""
+    return of if most is None else of.isel(draw=slice(0, -(-most // of.sizes["chain"])))
 
 
 @jax.jit

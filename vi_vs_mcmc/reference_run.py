@@ -13,7 +13,7 @@ from vi_vs_mcmc import carried, evidence, labelfree, labels
 from vi_vs_mcmc.against import Found, Measured, look
 from vi_vs_mcmc.deeper import deepened
 from vi_vs_mcmc.errors import SettingError
-from vi_vs_mcmc.evidence.places import log_labels
+from vi_vs_mcmc.evidence.places import log_labels, spread
 from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.methods.cavi import CAVI, Optima
 from vi_vs_mcmc.methods.nuts import NUTS
@@ -110,7 +110,7 @@ class Reference:
                 estimates.append(
                     evidence.Estimate(float(tree.attrs["log_evidence"]), 0.0, "exact", "a sum over assignments")
                 )
-        for name, tree in trees.items():
+        for name, tree in self._trees.items():  # as they were drawn: log q is known there, and not where labels moved
             if tails.get(name) is not None:
                 own = evidence.reweighted(problem, tree, tails[name][0], self._pivot)
                 estimates += [own] if own is not None else []
@@ -129,7 +129,8 @@ class Reference:
             attrs = tree.attrs
             if "elbo" in attrs and not attrs.get("point_estimate", 0) and "log_evidence" not in attrs:
                 marginal, error = attrs.get("elbo_marginal"), attrs.get("elbo_marginal_se")
-                gaps[name] = evidence.gap(float(attrs["elbo"]), marginal, error, best, out["labels"])
+                kept = out["labels"] - spread(problem, self._trees[name], self._pivot)
+                gaps[name] = evidence.gap(float(attrs["elbo"]), marginal, error, best, max(kept, 0.0))
         return out | {"gaps": gaps}
 
     def _judged(self, tree: DataTree) -> Seen:
@@ -156,7 +157,9 @@ class Reference:
         why = carried.doubt(found, modes, rule, self._tolerance)
         self.labels = {"rules": None if rule is None else asdict(rule), "why_label_free": why}
         by = None if why is None else carried.without_labels(found, problem, self._free, self._tolerance, more)
-        return Seen(found, measured, by if by is not None and by.health.passed else None, why)
+        # single components that failed their own checks need no second failure beside them
+        use = by is not None and (by.health.passed or found.health.passed)
+        return Seen(found, measured, by if use else None, why)
 
     def _finished(self, seen: Seen) -> tuple[Found, dict[str, DataTree]]:
         """The last look, measured in full."""

@@ -133,21 +133,44 @@ def test_a_hundredth_of_the_steps_it_needs_is_not_convergence(factorised):
     assert "max_steps" in tree.attrs["status_sentence"]
 
 
-def test_the_optimum_of_a_factorised_normal_is_known_from_any_place_on_a_gaussian(key):
-    precision = np.linalg.inv(target()[1])
-    conditional = 1 / np.sqrt(np.diag(precision))
-    rng = np.random.default_rng(0)
-    sd = conditional * np.exp(rng.normal(size=5))
-    w = target()[0] + rng.normal(size=(20_000, 5)) * sd  # right in location, wrong in scale
-    off = svi.from_optimum(w, -(w - target()[0]) @ precision)
-    assert (np.abs(off.location) < 4 * off.location_error).all()
-    assert (np.abs((1 + off.scale) * sd / conditional - 1) < 4 * off.scale_error * sd / conditional).all()
-    moved = svi.from_optimum(w, -(w - target()[0] - 0.5 * sd) @ np.diag(1 / conditional**2))
-    assert_allclose(moved.location, 0.5, atol=(4 * moved.location_error).max())
+@pytest.mark.parametrize("correlation", [0.0, 0.9, 0.99])
+def test_the_optimum_of_a_normal_is_known_from_any_place_on_a_gaussian(correlation):
+    rng, covariance = np.random.default_rng(0), np.full((3, 3), correlation) + (1 - correlation) * np.eye(3)
+    precision = np.linalg.inv(covariance)
+    sd = np.exp(rng.normal(size=3)) / np.sqrt(np.diag(precision))
+    w = rng.normal(size=(4000, 3)) * sd + 0.5 * sd  # half an sd off in location, wrong in scale
+    off = svi.from_optimum(w, -w @ precision, factorised=True)
+    assert_allclose(off.location, -0.5, atol=4 * off.location_error.max())
+    assert_allclose((1 + off.scale) * sd * np.sqrt(np.diag(precision)), 1, atol=4 * np.sqrt(0.5 / 4000))
+    narrow = rng.multivariate_normal(np.zeros(3), 0.25 * covariance, size=4000)  # a full q at half its width
+    off = svi.from_optimum(narrow, -narrow @ precision, factorised=False)
+    assert_allclose(off.location, 0, atol=4 * off.location_error.max())
+    assert_allclose(off.scale, 1, atol=4 * off.scale_error.max())
+
+
+def test_the_errors_of_the_distance_are_right_where_log_p_is_not_gaussian():
+    """log p = -log cosh(w) - w^2 / 4 in one coordinate, q = N(.2, .8^2); the optimum of the local model by quadrature."""
+    node, weight = np.polynomial.hermite_e.hermegauss(80)
+    mean = lambda f: weight @ f(0.2 + 0.8 * node) / weight.sum()
+    slope = lambda w: -np.tanh(w) - 0.5 * w
+    curvature = mean(lambda w: 1 / np.cosh(w) ** 2 + 0.5)
+    location, scale = mean(slope) / curvature / 0.8, 1 / (0.8 * np.sqrt(curvature)) - 1
+    z = []
+    for seed in range(100):
+        w = 0.2 + 0.8 * np.random.default_rng(seed).normal(size=(500, 1))
+        off = svi.from_optimum(w, slope(w), factorised=True)
+        z.append([(off.location - location) / off.location_error, (off.scale - scale) / off.scale_error])
+    spread = np.mean(np.square(z), axis=0).ravel()
+    assert_allclose(spread, 1, atol=4 * np.sqrt(2 / 100))
+
+
+def test_where_log_p_curves_upwards_no_optimum_is_placed():
+    w = np.random.default_rng(0).normal(size=(500, 2))
+    assert svi.from_optimum(w, w * [1.0, -1.0], factorised=True) is None
 
 
 def test_a_fit_says_how_far_its_optimum_is_and_one_that_stopped_short_of_it_is_not_converged(factorised, monkeypatch):
-    assert "the optimum of a normal q is at most" in factorised.attrs["status_sentence"]
+    assert "its optimum is within" in factorised.attrs["status_sentence"]
     # no window, R-hat or second start objects
     monkeypatch.setattr(svi._Climb, "_agree", lambda self, *_: True)
     tree = fit(vm.Problem(normal, args=target()), "AutoNormal", step_size=0.0001)

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import vi_vs_mcmc as vm
-from vi_vs_mcmc import engine
+from vi_vs_mcmc import engine, flat
 from vi_vs_mcmc.problem import unconstrain
 
 DRAWS = 8
@@ -210,3 +210,15 @@ def test_components_with_priors_of_their_own_are_found_in_their_own_order(order)
     model = vm.load("gmm")(mean=wanted.tolist(), mean_precision=5.0).conjugate
     found = model.parameters(vm.CAVI().optima(model, jax.random.key(0)).best())["mean"]
     assert np.abs(found - wanted).max() < 0.5, found
+
+
+def test_one_component_s_weights_have_no_coordinate_and_draws_go_there_and_back():
+    problem = vm.load("gmm")(np.random.default_rng(0).normal(size=(9, 2)), components=1)
+    tree = vm.fit(problem, "cavi", seed=0, chains=2, draws=20)
+    theta = {name: value.values.reshape(40, *value.shape[2:]) for name, value in tree["posterior"].data_vars.items()}
+    u = flat.rows(problem, theta)
+    assert u.shape == (40, 5)
+    back, log_p = flat.evaluated(problem, u)
+    for site, value in back.items():
+        assert_allclose(value, theta[site], rtol=1e-9, atol=1e-12)
+    assert_allclose(log_p, tree["sample_stats"]["log_p"].values.ravel(), atol=1e-8)

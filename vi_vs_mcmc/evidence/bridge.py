@@ -46,7 +46,7 @@ def bridge(problem: Problem, tree: DataTree, key: Array, pivot: Pivot | None = N
     u = flat.of_tree(problem, tree)
     half = u.shape[1] // 2
     fitted = u[:, :half].reshape(-1, u.shape[2])
-    step = max(1, u.shape[0] * (u.shape[1] - half) // BRIDGED)
+    step = max(1, -(-u.shape[0] * (u.shape[1] - half) // BRIDGED))
     kept = u[:, half::step]
     covariance: Any = np.atleast_2d(np.cov(fitted.T))
     normal: Any = multivariate_normal(fitted.mean(0), covariance, allow_singular=True)

@@ -38,7 +38,7 @@ def gap(elbo: float, marginal: float | None, marginal_se: float | None, found: E
         marginal: the bound with local variables summed out, where it is known.
         marginal_se: its Monte Carlo error.
         found: the log evidence.
-        labels: log K!.
+        labels: log K!, less the entropy of the orders that the method's draws have their labels in.
 
     Returns:
         total, labels, local (q(z); None where unknown), parameters (q(theta)), error of the parts that were sampled.

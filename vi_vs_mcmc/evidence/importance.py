@@ -6,8 +6,9 @@ Where the model has a closed form the proposal is a mixture, all of whose parts 
 
 some on the paths from the prior to each optimum of coordinate ascent, eta0 + s (eta - eta0), s in STEPS; some complete-data
 posteriors eta0 + S(z), z from short Gibbs chains, whose average over all z is the posterior itself. The shares w are
-learned from pilot draws. The prior's own part bounds the ratios p / q, so that their standard error can be believed. So it can
-where a method's own ratios have a light tail (k-hat below HEAVY): those of linear response often do.
+learned from pilot draws. The part of a proper prior gives the ratios p / q a finite variance: p / q is at most the likelihood
+over its share, which has every moment under a normal-Wishart prior. So their standard error can be believed, as it can where
+a method's own ratios have a light tail (k-hat below HEAVY): those of linear response often do.
 
 Source: Hesterberg (1995), Weighted average importance sampling and defensive mixture distributions, Technometrics 37; Cappe
 et al. (2008), Adaptive importance sampling in general mixture classes, Statistics and Computing 18.

@@ -12,6 +12,9 @@ from vi_vs_mcmc import labels, posterior
 from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.problem import Problem
 
+LOOKED_AT = 4000  # draws that orders are counted in
+RARE = 0.02
+
 
 def log_labels(problem: Problem) -> float:
     """log K! of exchangeable labels, else 0."""
@@ -20,6 +23,23 @@ def log_labels(problem: Problem) -> float:
         return 0.0
     site = next(name for name in problem.latent if dim in problem.site_dims(name))
     return float(gammaln(problem.latent[site].shape[problem.site_dims(site).index(dim)] + 1))
+
+
+def spread(problem: Problem, tree: DataTree, pivot: Pivot | None) -> float:
+    """Entropy of the orders that a method's own draws have their labels in, nats: 0 for one order, log m for m alike.
+
+    Orders that fewer than RARE of the draws have do not count: they are the overlap of neighbouring components.
+    """
+    if problem.exchangeable is None or pivot is None:
+        return 0.0
+    some = tree.isel(draw=slice(0, -(-LOOKED_AT // tree["posterior"].sizes["chain"])))
+    found = labels.orders(some, problem.exchangeable, pivot)
+    counts = np.unique(found.reshape(-1, found.shape[-1]), axis=0, return_counts=True)[1]
+    common = counts[counts >= RARE * counts.sum()]
+    if not common.size:
+        return float(np.log(counts.size))
+    share = common / common.sum()
+    return float(-(share * np.log(share)).sum())
 
 
 def order(problem: Problem, pivot: Pivot, theta: Mapping[str, np.ndarray], each: int) -> np.ndarray:

@@ -8,9 +8,9 @@ the split R-hat of the iterates is below 1.1, and that a second start ended at t
 Locations and log-scales are those of the unconstrained latents over a fixed set of base draws, so that one rule serves
 every guide; for a normal guide they are its own parameters.
 
-The optimum of a normal guide is known: E_q[d_i log p] = 0 and E_q[(u_i - m_i) d_i log p] = -1 for each coordinate u_i whose
-location and scale are free. So draws of q and one gradient at each say how far it still is from there, whatever the path was;
-beyond twice the tolerances, and four Monte Carlo errors, it is `not converged`.
+The optimum of a normal guide is known: E_q[grad log p] = 0, and its precision is the mean curvature of -log p, or the diagonal
+of that. So draws of q and one gradient at each say how far it still is from there, whatever the path was; beyond twice the
+tolerances, and four Monte Carlo errors, it is `not converged`.
 
 Source: Dhaka et al. (2020), Robust, accurate stochastic optimization for variational inference, NeurIPS;
 Welandawe et al. (2022), arXiv:2203.15945; Kucukelbir et al. (2017), JMLR 18; Opper and Archambeau (2009), The variational
@@ -50,14 +50,7 @@ NO_DENSITY = (
     "AutoLaplaceApproximation",
     "AutoDAIS",
 )  # q at a draw is not, or not cheaply, known
-NORMAL = (  # in unconstrained coordinates, each with a location and a scale of its own
-    "AutoNormal",
-    "AutoDiagonalNormal",
-    "AutoMultivariateNormal",
-    "AutoLowRankMultivariateNormal",
-    "AutoBatchedMultivariateNormal",
-    "AutoBatchedLowRankMultivariateNormal",
-)
+FACTORISED, FULL = ("AutoNormal", "AutoDiagonalNormal"), ("AutoMultivariateNormal",)  # normal laws, optimum known
 
 
 @dataclass(frozen=True)
@@ -181,14 +174,25 @@ class _Climb:
         if not self.converged and not self.sentence:
             self.sentence = f"the ELBO was still rising after {self.steps} steps; raise max_steps"
 
+    @property
+    def coordinates(self) -> int:
+        """P, how many unconstrained coordinates there are."""
+        return sum(leaf[0].size for leaf in self._start.values())
+
     def compare_with_optimum(self, key: Array) -> None:
         """Hold a normal guide that stopped moving against its family's optimum."""
         settings = self._settings
-        if not self.converged or settings.guide not in NORMAL:
+        if not self.converged or settings.guide not in FACTORISED + FULL or self.coordinates > SLOPES // 20:
             return
         average, start = (jax.tree.map(lambda leaf: leaf[self._best], tree) for tree in (self._average, self._start))
         keys = jax.random.split(key, SLOPES)
-        off = from_optimum(*map(np.asarray, autoguide.slopes(*self._machine, start, average, keys)))
+        w, gradient = map(np.asarray, autoguide.slopes(*self._machine, start, average, keys))
+        off = from_optimum(w, gradient, factorised=settings.guide in FACTORISED)
+        if off is None:
+            self.sentence += (
+                "; log p does not curve downwards in every direction under q, so its optimum cannot be placed"
+            )
+            return
         for what, found, error, limit in (
             ("location", off.location, off.location_error, 2 * settings.location_tol),
             ("scale", off.scale, off.scale_error, 2 * settings.scale_tol),
@@ -203,8 +207,8 @@ class _Climb:
                 )
                 return
         self.sentence += (
-            f"; the optimum of a normal q is at most {np.abs(off.location).max():.2g} sd away in location and "
-            f"{np.abs(off.scale).max():.1%} in scale"
+            f"; by the slopes of log p its optimum is within {np.abs(off.location).max():.2g} sd in every location and "
+            f"{np.abs(off.scale).max():.1%} in every scale"
         )
 
     def draws(self, key: Array, number: int):
@@ -286,30 +290,48 @@ class FromOptimum(NamedTuple):
 
     location: np.ndarray  # in q's sds
     location_error: np.ndarray
-    scale: np.ndarray  # the optimal sd over q's, less 1; inf where log p does not curve downwards on average
+    scale: np.ndarray  # the optimal sd over q's, less 1
     scale_error: np.ndarray
 
 
-def from_optimum(w: np.ndarray, gradient: np.ndarray) -> FromOptimum:
-    """The distance from E_q[d_i log p] = 0 and h_i = -E_q[(w_i - m_i) d_i log p] = 1, in units of one Newton step.
+def from_optimum(w: np.ndarray, gradient: np.ndarray, *, factorised: bool) -> FromOptimum | None:
+    """The distance of a normal q from the optimum of its family, if log p is as curved everywhere as it is under q.
 
-    By Stein's identity h_i is the mean curvature of log p times q's variance, so that the optimal sd given the others is
-    q's over sqrt(h_i); for a Gaussian log p and factorised q that is exact from any scale.
+    At draws w of q = N(m, S) the gradient of log p is regressed on w: by Stein's identity its slope is -H, H the mean
+    curvature of -log p, and the optimum is one Newton step away, all coordinates at once:
+
+        m* = m + H^-1 E_q[grad log p],    sd*_i = H_ii^-1/2 of a factorised q, (H^-1)_ii^1/2 of a full one.
+
+    Exact, but for the Monte Carlo error of m and S themselves, where log p is Gaussian.
 
     Args:
         w: independent draws of q, (draws, P).
         gradient: of log p at each, (draws, P).
+        factorised: whether q's coordinates are independent.
+
+    Returns:
+        None where H is not positive definite: then q is at no maximum that these draws can place.
     """
-    away, sd = w - w.mean(0), w.std(0)
-    slope, stretch = gradient * sd, -gradient * away
-    error = lambda values: values.std(0, ddof=1) / np.sqrt(len(values))
-    curvature = np.where(stretch.mean(0) > 0, stretch.mean(0), np.nan)
-    finite = lambda values: np.nan_to_num(values, nan=np.inf)
+    n, sd = len(w), w.std(0)
+    away, mean = (w - w.mean(0)) / sd, gradient.mean(0) * sd
+    slope = np.linalg.lstsq(away, gradient * sd - mean)[0]
+    curvature = -0.5 * (slope + slope.T)
+    if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature).min() <= 0:
+        return None
+    inverse = np.linalg.inv(curvature)
+    left = gradient * sd - mean - away @ slope  # what a Gaussian log p does not have
+    step = left @ inverse
+    whitened = away @ np.linalg.inv(away.T @ away / n)
+    if factorised:
+        variance, influence = 1.0 / np.diag(curvature), left * whitened / np.diag(curvature) ** 2
+    else:
+        variance, influence = np.diag(inverse), step * (whitened @ inverse)
+    scale = np.sqrt(variance)
     return FromOptimum(
-        finite(slope.mean(0) / curvature),
-        np.nan_to_num(error(slope) / curvature),
-        finite(1.0 / np.sqrt(curvature) - 1.0),
-        np.nan_to_num(0.5 * error(stretch) / curvature**1.5),
+        inverse @ mean,
+        np.sqrt((1.0 + step.var(0)) / n),
+        scale - 1.0,
+        scale * np.sqrt((0.25 * influence.var(0) / variance**2 + 0.5) / n),
     )
 
 

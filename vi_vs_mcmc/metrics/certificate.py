@@ -1,4 +1,6 @@
-"""Bounds on the error of every mean and sd that hold whatever the posterior looks like, or the reason why there are none.
+"""Bounds on the error of every mean and sd over what q's draws reach, or the reason why there are none.
+
+They hold whatever shape the posterior has there; of a mode that no draw reached they cannot know.
 
 From draws of q and log ratios log p~ - log q, p~ = p Z of unknown Z, importance sampling gives
 

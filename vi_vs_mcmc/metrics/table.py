@@ -77,7 +77,7 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
 def heavy_tailed(of: Marginals) -> np.ndarray:
     """Which scalars surely have no variance, (parameter,) bool, by the generalised Pareto shape of their tails."""
     draws = of.draws.values
-    step = max(1, draws.shape[0] * draws.shape[1] // SAMPLE_OF_TAIL)
+    step = max(1, -(-draws.shape[0] * draws.shape[1] // SAMPLE_OF_TAIL))
     index = tail_index(draws[:, ::step])
     error = tail_index_error(index, draws[:, ::step].shape[0] * draws[:, ::step].shape[1])
     return np.isfinite(index) & (index - SURE * error > NO_VARIANCE)

@@ -43,8 +43,9 @@ def ratios(view: View) -> Block | None:
     )
     if any(_certificate(view, m) for m in found):
         read += (
-            " A certificate bounds every error in the method’s own sds, without believing the reference; where the "
-            "ratios’ squares have no reliable mean there is none."
+            " A certificate bounds every error in the method’s own sds, without believing the reference, as far as the "
+            "method’s draws reach: it cannot see a mode that they miss. Where the ratios’ squares have no reliable mean "
+            "there is none."
         )
     table = _corrected(view, found)
     if table and table.dashed:
