@@ -21,7 +21,9 @@ def table(*scalars: tuple[float, float, float, float], judged=True) -> pd.DataFr
             "sd_ratio": r,
             "sd_ratio_lowest": r - dr,
             "sd_ratio_highest": r + dr,
+            "sd_ratio_own": 0.0,
             "bias": b,
+            "bias_own": 0.0,
             "bias_lowest": b - db,
             "bias_highest": b + db,
             "coverage90": 0.88,
@@ -87,6 +89,13 @@ def test_nothing_left_to_judge_is_no_verdict():
 def test_inconclusive_says_about_how_many_draws_would_decide():
     # half-width .05, distance to the limit .02: (.05 / .02)^2 = 6.25 times 4000 draws
     assert "about 25\u202f000 NUTS draws would decide" in verdict(table((0.92, 0.05, 0.0, 0.1)))["sentence"]
+
+
+def test_what_the_methods_own_draws_leave_open_no_reference_decides():
+    rows = table((0.92, 0.05, 0.0, 0.1))
+    # own part sqrt(.1) x .05 = .0158, the reference's sqrt(.9) x .05; (.02^2 - .00025) is left: .00225 / .00015 = 15 times
+    assert "about 60\u202f000 NUTS draws would decide" in verdict(rows.assign(sd_ratio_own=0.1))["sentence"]
+    assert "own draws are too few" in verdict(rows.assign(sd_ratio_own=0.5))["sentence"]
 
 
 def test_a_ratio_on_the_limit_cannot_be_decided_by_any_number_of_draws():

@@ -213,23 +213,35 @@ def _most_biased(rows: pd.DataFrame):
     return rows.loc[rows["bias"].abs().idxmax()]
 
 
+def _times(half: np.ndarray, margin: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By how much the reference's draws must grow for `half` to shrink to `margin`; and where the method's own part forbids it."""
+    left, margin = margin**2 - half**2 * own, np.maximum(margin, 1e-12)
+    with np.errstate(divide="ignore"):
+        times = np.where(left > 0, half**2 * (1.0 - own) / left, np.inf)
+    return np.where(half <= margin, (half / margin) ** 2, times), (left <= 0) & (own > 0)
+
+
 def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
-    """Which scalar is undecided, and about how many draws would decide: an interval shrinks as their square root."""
+    """Which scalar is undecided, and about how many draws of the reference would decide, if any number would.
+
+    The reference's part of an interval shrinks as the square root of its draws; the part of the method's own draws stays.
+    """
     ratio, bias = rows["sd_ratio"].to_numpy(), rows["bias"].to_numpy()
     margin = np.minimum(np.abs(ratio - (1 - tolerance.sd)), np.abs(ratio - (1 + tolerance.sd)))
     half = 0.5 * (rows["sd_ratio_highest"] - rows["sd_ratio_lowest"]).to_numpy()
     mean_margin = np.abs(np.abs(bias) - tolerance.mean)
     mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"]).to_numpy()
-    by_sd, by_mean = half / np.maximum(margin, 1e-12), mean_half / np.maximum(mean_margin, 1e-12)
-    needed = np.maximum(by_sd, by_mean) ** 2
+    by_sd, own = _times(half, margin, rows["sd_ratio_own"].to_numpy())
+    by_mean, own_mean = _times(mean_half, mean_margin, rows["bias_own"].to_numpy())
+    needed = np.fmax(by_sd, by_mean)
     at = int(np.nanargmax(needed))
     row, total = rows.iloc[at], draws * float(needed[at])
-    far = total > HOPELESS
-    more = (
-        "it lies too near the limit for any number of draws to decide"
-        if far
-        else f"about {count(int(round(total, -3)))} {bare(reference)} draws would decide"
-    )
+    if total <= HOPELESS:
+        more = f"about {count(int(round(total, -3)))} {bare(reference)} draws would decide"
+    elif own[at] or own_mean[at]:
+        more = "the method\u2019s own draws are too few to decide, whatever the reference"
+    else:
+        more = "it lies too near the limit for any number of draws to decide"
     which = f"sd {_ratio(row)} of {the(reference)}"
     if by_mean[at] > by_sd[at]:
         limits = between(row.bias_lowest, row.bias_highest)

@@ -18,4 +18,4 @@ def bias(method: Marginals, reference: Marginals) -> Dataset:
     own = np.where(method.exact, 0.0, method.error(method.draws.values / reference.sd))
     u = reference.standardised()
     theirs = np.where(reference.exact, 0.0, reference.error(-(u + 0.5 * value * (u**2 - 1.0))))
-    return estimate(method, value, np.hypot(own, theirs))
+    return estimate(method, value, np.hypot(own, theirs), own=own)

@@ -80,10 +80,16 @@ def marginals(tree: DataTree, sites: tuple[str, ...], like: DataTree | None = No
     return Marginals(draws, mean, sd, exact, independent="variational" in tree.children)
 
 
-def estimate(method: Marginals, value: np.ndarray, error: np.ndarray, *, log: bool = False) -> Dataset:
-    """A metric's value and standard error by parameter; with `log`, the error is that of its logarithm."""
-    coords = {"parameter": method.parameters}
-    return Dataset({"value": ("parameter", value), "error": ("parameter", error)}, coords, {"log": int(log)})
+def estimate(
+    method: Marginals, value: np.ndarray, error: np.ndarray, *, own: np.ndarray | None = None, log: bool = False
+) -> Dataset:
+    """A metric's value and standard error by parameter; with `log`, the error is that of its logarithm.
+
+    `own` is the part of the error that the method's draws bring, and the reference's cannot mend; none where it is not given.
+    """
+    own = np.zeros_like(error) if own is None else own
+    found = {"value": ("parameter", value), "error": ("parameter", error), "own": ("parameter", own)}
+    return Dataset(found, {"parameter": method.parameters}, {"log": int(log)})
 
 
 def limits(of: Dataset, z: float = POINTWISE) -> tuple[np.ndarray, np.ndarray]:

@@ -32,8 +32,9 @@ FEW = 100  # draws below which a tail cannot be fitted
 def robust_ratio(method: Marginals, reference: Marginals) -> Dataset:
     """h_method / h_reference by parameter, with the error of its logarithm; from draws, whatever closed forms there are."""
     (own, own_influence), (theirs, their_influence) = _half_width(method), _half_width(reference)
-    error = np.hypot(method.error(own_influence / own), reference.error(their_influence / theirs))
-    return estimate(method, own / theirs, error, log=True)
+    error = method.error(own_influence / own)
+    both = np.hypot(error, reference.error(their_influence / theirs))
+    return estimate(method, own / theirs, both, own=error, log=True)
 
 
 def robust_bias(method: Marginals, reference: Marginals) -> Dataset:
@@ -45,8 +46,9 @@ def robust_bias(method: Marginals, reference: Marginals) -> Dataset:
     theirs, their_influence = _quantile(reference, 0.5)
     width, of_width = _half_width(reference)
     value = (own - theirs) / width
-    error = np.hypot(method.error(own_influence / width), reference.error((their_influence + value * of_width) / width))
-    return estimate(method, value, error)
+    error = method.error(own_influence / width)
+    both = np.hypot(error, reference.error((their_influence + value * of_width) / width))
+    return estimate(method, value, both, own=error)
 
 
 def tail_index(draws: np.ndarray, efficiency: float | None = None) -> np.ndarray:

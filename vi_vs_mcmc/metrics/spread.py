@@ -16,4 +16,4 @@ def sd_ratio(method: Marginals, reference: Marginals) -> Dataset:
     """
     own = np.where(method.exact, 0.0, method.error(0.5 * (method.standardised() ** 2 - 1.0)))
     theirs = np.where(reference.exact, 0.0, reference.error(0.5 * (reference.standardised() ** 2 - 1.0)))
-    return estimate(method, method.sd / reference.sd, np.hypot(own, theirs), log=True)
+    return estimate(method, method.sd / reference.sd, np.hypot(own, theirs), own=own, log=True)

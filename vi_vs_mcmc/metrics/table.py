@@ -24,7 +24,8 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
     Where the reference has no variance (its tail index is beyond NO_VARIANCE), `sd_ratio` is the ratio of the half-widths of the
     central 68 % and `bias` the distance of the medians in such half-widths; `scale` says so.
 
-    `_low`, `_high` are pointwise 95 % Monte Carlo limits; `_lowest`, `_highest` hold for every judged sd and mean at once.
+    `_low`, `_high` are pointwise 95 % Monte Carlo limits; `_lowest`, `_highest` hold for every judged sd and mean at once;
+    `_own` is the share of their variance that the method's draws bring, not the reference's.
 
     Args:
         name: the method's.
@@ -58,6 +59,7 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
                 out[f"{metric}_low"], out[f"{metric}_high"] = low, high
             if metric in JUDGED_METRICS:
                 together[f"{metric}_lowest"], together[f"{metric}_highest"] = limits(found, z)
+                together[f"{metric}_own"] = np.nan_to_num((found["own"] / found["error"]).values) ** 2
     for prefix, of in (("", method), ("reference_", reference)):
         for column, level in QUANTILES.items():
             out[prefix + column] = np.quantile(of.draws.values, level, axis=(0, 1))
