@@ -98,6 +98,11 @@ def test_what_the_methods_own_draws_leave_open_no_reference_decides():
     assert "own draws are too few" in verdict(rows.assign(sd_ratio_own=0.5))["sentence"]
 
 
+def test_a_scalar_without_variance_is_said_to_be_compared_by_its_width():
+    sentence = verdict(table((0.7, 0.05, 0.0, 0.1)).assign(scale="central 68 %"))["sentence"]
+    assert "worst is `p[0]`, width of the central 68\u202f% 0.70" in sentence
+
+
 def test_a_ratio_on_the_limit_cannot_be_decided_by_any_number_of_draws():
     assert "too near the limit" in verdict(table((0.9, 0.05, 0.0, 0.1)))["sentence"]
 

@@ -142,10 +142,11 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
         return f"{hold}; {_open(found['open'], tolerance, draws, reference)}"
     parts = [hold]
     if OVER in words:
-        parts.append(f"worst is `{_lowest(found[OVER]).parameter}`, sd {_ratio(_lowest(found[OVER]))} of {name}")
+        low = _lowest(found[OVER])
+        parts.append(f"worst is `{low.parameter}`, {_width(low)} {_ratio(low)} of {name}")
     if UNDER in words:
         wide = found[UNDER].loc[found[UNDER]["sd_ratio"].idxmax()]
-        parts.append(f"`{wide.parameter}` is too wide, sd {_ratio(wide)} of {name}")
+        parts.append(f"`{wide.parameter}` is too wide, {_width(wide)} {_ratio(wide)} of {name}")
     if BIASED in words:
         off = _most_biased(found[BIASED])
         limits = between(off.bias_lowest, off.bias_highest)
@@ -197,6 +198,12 @@ def _which(judged: pd.DataFrame) -> str:
     return f" (median of {len(judged)} scalars)" if len(judged) > 1 else ""
 
 
+def _width(row) -> str:
+    """What was compared: the sd, or what stands for it where there is none."""
+    scale = row.get("scale", "sd")
+    return scale if scale == "sd" else f"width of the {scale.replace(' %', chr(0x202F) + '%')}"
+
+
 def _ratio(row) -> str:
     return f"{row.sd_ratio:.2f} {between(row.sd_ratio_lowest, row.sd_ratio_highest)}"
 
@@ -214,7 +221,7 @@ def _most_biased(rows: pd.DataFrame):
 
 
 def _times(half: np.ndarray, margin: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By how much the reference's draws must grow for `half` to shrink to `margin`; and where the method's own part forbids it."""
+    """By how much the reference's draws must grow for `half` to be `margin`; and where the method's own part forbids it."""
     left, margin = margin**2 - half**2 * own, np.maximum(margin, 1e-12)
     with np.errstate(divide="ignore"):
         times = np.where(left > 0, half**2 * (1.0 - own) / left, np.inf)
@@ -242,7 +249,7 @@ def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) 
         more = "the method\u2019s own draws are too few to decide, whatever the reference"
     else:
         more = "it lies too near the limit for any number of draws to decide"
-    which = f"sd {_ratio(row)} of {the(reference)}"
+    which = f"{_width(row)} {_ratio(row)} of {the(reference)}"
     if by_mean[at] > by_sd[at]:
         limits = between(row.bias_lowest, row.bias_highest)
         which = f"its mean off by {signed(row.bias)} {limits} {bare(reference)} sds"
