@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from vi_vs_mcmc.names import file_name
+
 TOLERANCE = {"sd": 0.1, "mean": 0.25}
 Z = 3.2  # simultaneous
 
@@ -61,7 +63,7 @@ def load_summary(folder: Path) -> dict[str, Any]:
 def record(folder, trees, recipe, problem, data, *, left_out) -> dict[str, Any]:
     (folder / "posteriors").mkdir(parents=True, exist_ok=True)
     for method, tree in trees.items():
-        tree.to_netcdf(folder / "posteriors" / f"{method.replace(':', '-')}.nc", engine="h5netcdf")
+        tree.to_netcdf(folder / "posteriors" / f"{file_name(method)}.nc", engine="h5netcdf")
     reference = scalars(trees[recipe.reference])
     rows = [_row(m, p, scalars(trees[m])[p], reference[p], p not in left_out) for m in recipe.fits for p in reference]
     with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:

@@ -4,8 +4,10 @@ from vi_vs_mcmc.cautions import cautions
 
 
 def summary(**more) -> dict:
+    tolerance = {"sd": 0.1, "mean": 0.25}
     reference = {"method": "nuts", "status": "passed", "divergences": 0, "left_out": [], "relabelled": None}
-    return {"reference": reference | more.pop("reference", {}), "verdicts": more.pop("verdicts", {})} | more
+    verdicts = more.pop("verdicts", {})
+    return {"reference": reference | more.pop("reference", {}), "verdicts": verdicts, "tolerance": tolerance} | more
 
 
 def facts(**more) -> list[str]:
@@ -66,3 +68,34 @@ def test_linear_response_says_when_it_is_not_to_be_believed():
 
 def test_a_scalar_without_variance_is_named():
     assert facts(reference={"no_variance": ["tau"]}) == ["1 scalar has no variance (`tau`)."]
+
+
+def test_a_heavy_tail_is_a_check_where_the_method_is_called_calibrated():
+    entry = {"khat": 1.01, "khat_threshold": 0.7}
+    level = lambda *words: cautions(summary(verdicts={"lrvb": entry | {"verdict": list(words)}}), [], [])[0]["level"]
+    assert level("calibrated") == "check"
+    assert level("overconfident") == "note"
+
+
+def test_a_calibrated_method_that_is_off_without_labels_is_to_be_checked():
+    rows = [
+        {"method": "lrvb", "parameter": "together", "sd_ratio": 0.19, "bias": 0.6},
+        {"method": "lrvb", "parameter": "log_density", "sd_ratio": 1.0, "bias": 0.0},
+        {"method": "lrvb", "parameter": "occupied", "sd_ratio": None, "bias": None},
+    ]
+    told = lambda *words: facts(verdicts={"lrvb": {"verdict": list(words)}}, labels={"label_free": rows})
+    fact = (
+        "One of two quantities without labels is beyond the tolerance under LRVB, furthest `together`, sd 0.19 of NUTS."
+    )
+    assert told("calibrated") == [fact]
+    assert told("overconfident") == []
+
+
+def test_restarts_that_fell_short_start_chains_only_where_chains_start_there():
+    entry = {"restarts": {"number": 8, "agreeing": 5}}
+    found = cautions(summary(verdicts={"cavi": entry, "em": entry}), [], [])
+    assert [c["fact"] for c in found] == [
+        "3 of 8 restarts of CAVI did not reach its best optimum.",
+        "3 of 8 restarts of EM did not reach its best optimum.",
+    ]
+    assert ["chains" in c["consequence"] for c in found] == [True, False]

@@ -70,10 +70,10 @@ def test_biased_and_underconfident_methods_are_named():
 
 def test_empty_components_are_counted_and_listed_with_their_quantiles():
     text = words(told("empty_components"))
-    assert "Four of six components are occupied" in text
+    assert "Four of six components own a row in at least 95 % of draws" in text
     assert "Left out of the verdict" in text
     assert "Its component is occupied in 12 % of draws" in text
-    assert "Two of six components are empty and not drawn: components 4 and 5" in text
+    assert "Two of six components own a row in fewer than 95 % of draws and are not drawn: components 4 and 5" in text
 
 
 def test_a_reference_that_only_a_file_names_is_called_the_reference():

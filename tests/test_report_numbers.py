@@ -5,23 +5,30 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.testing import assert_allclose
 from report_fixture import Fit, Recipe, load_summary, write_sites
 from report_stories import recorded, told
 from report_text import markup
 from scipy.stats import norm
 
+from vi_vs_mcmc.metrics.occupancy import OCCUPIED
+from vi_vs_mcmc.report.closing import glossary, provenance
 from vi_vs_mcmc.report.curves import LEVELS, density, grid
+from vi_vs_mcmc.report.em_steps import em_steps
 from vi_vs_mcmc.report.folder import read
-from vi_vs_mcmc.report.mixture import Components
+from vi_vs_mcmc.report.mixture import OFTEN, Components
 from vi_vs_mcmc.report.predictive import density as mixture_density
 from vi_vs_mcmc.report.predictive import distance
 from vi_vs_mcmc.report.ratios import ratios
+from vi_vs_mcmc.report.reference import tiles
+from vi_vs_mcmc.report.verdicts import rows
 from vi_vs_mcmc.report.view import look
-from vi_vs_mcmc.report.words import count, interval, like, marked, number, percent, rough
+from vi_vs_mcmc.report.words import count, grouped, interval, like, marked, number, percent, rough
 
 
 def test_coverage_curves_count_reference_draws_inside_each_interval(tmp_path):
@@ -59,7 +66,7 @@ def test_reweighting_leaves_the_effective_draws_of_the_weights():
     left = round(weights.sum() ** 2 / (weights**2).sum())
     block = ratios(view)
     assert block
-    assert f"Reweighting would leave {left} of CAVI’s 1000 draws" in block.title
+    assert f"Reweighting would leave {left} of CAVI’s 1\u202f000 draws" in block.title
 
 
 def test_the_predictive_density_is_the_mean_of_the_mixtures_drawn():
@@ -85,7 +92,8 @@ def test_the_predictive_density_is_the_mean_of_the_mixtures_drawn():
         (percent(0.861), "86\u202f%"),
         (interval(0.73, 0.8), "[0.73,\u00a00.80]"),
         (count(16000), "16\u202f000"),
-        (count(4454), "4454"),
+        (count(4454), "4\u202f454"),
+        (grouped("4 × 2000 draws, 50000 steps of 0.12345"), "4 × 2\u202f000 draws, 50\u202f000 steps of 0.12345"),
         (rough(0.000000123), "1.23\u202f×\u202f10⁻⁷"),
         (like(0.0008109, 0.0524), "0.0008"),
         (
@@ -152,3 +160,61 @@ def _numbers(values) -> np.ndarray:
     if isinstance(values, dict):
         return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
     return np.array(values, float)
+
+
+def test_a_component_is_drawn_and_judged_from_the_same_share_of_draws():
+    assert OFTEN == OCCUPIED
+
+
+def test_priors_have_four_digits_and_say_what_components_share():
+    view = look(read(recorded("overconfident")))
+    settings = {"components": 2, "concentration": [1.0, 1.0], "scale": [[[0.1, 0.0], [0.0, 3.059411]]] * 2}
+    text = "concentration 1.; mean [5.843333, 3.758   ]; scale [[0.1     , 0.      ], [0.      , 3.059411]]"
+    problem = view.run.summary["problem"] | {"priors": text, "settings": settings}
+    view = replace(view, run=replace(view.run, summary=view.run.summary | {"problem": problem}))
+    assert dict(provenance(view))["Priors"] == (
+        "concentration 1 for each component; mean [5.843, 3.758]; scale rows [0.1, 0], [0, 3.059] for each component"
+    )
+
+
+def test_the_picture_of_a_verdict_is_of_the_parameter_its_sentence_names():
+    view = look(read(recorded("overconfident")))
+    name = view.names[-1]
+    verdicts = view.run.summary["verdicts"]
+    verdicts = verdicts | {"cavi": verdicts["cavi"] | {"sentence": f"The furthest is `{name}`."}}
+    view = replace(view, run=replace(view.run, summary=view.run.summary | {"verdicts": verdicts}))
+    assert next(r for r in rows(view) if r.style.method == "cavi").parameter == name
+
+
+def test_only_r_hat_has_four_digits():
+    view = look(read(recorded("overconfident")))
+    checks = [
+        {"name": "R-hat, largest", "value": 1.001, "wanted": "below 1.01", "passed": True},
+        {"name": "divergences", "value": 1, "wanted": "at most 8", "passed": True},
+        {"name": "E-BFMI, smallest", "value": 0.9928, "wanted": "at least 0.3", "passed": True},
+    ]
+    health = view.run.summary["reference"] | {"checks": checks}
+    view = replace(view, run=replace(view.run, summary=view.run.summary | {"reference": health}))
+    assert [t.value for t in tiles(view)] == ["1.0010", "1", "0.993"]
+    said = [term for term, _ in glossary(view)]
+    assert {"Divergence", "E‑BFMI"} <= set(said)
+    assert "Depth limit" not in said
+
+
+@pytest.mark.parametrize(
+    ("kl", "said"),
+    [
+        ([0.8, 0.1, 1e-5], "which falls from 0.80 to 1 × 10⁻⁵ nats"),
+        ([0.8, 2.5, 1e-5], "which rises from 0.80 to 2.5 at step 2, then falls to 1 × 10⁻⁵ nats"),
+    ],
+)
+def test_the_kl_of_em_is_said_to_rise_where_it_rises(kl, said):
+    view = look(read(recorded("overconfident")))
+    joint = np.array([-9.0, -8.0, -7.5])
+    group = xr.Dataset({n: ("sweep", v) for n, v in (("elbo", joint - kl), ("log_joint", joint), ("kl", kl))})
+    tree = view.run.posteriors["cavi"].copy()
+    tree["variational"] = xr.DataTree(group)
+    view = replace(view, run=replace(view.run, posteriors=view.run.posteriors | {"cavi": tree}))
+    block = em_steps(view)
+    assert block
+    assert said in block.title.replace("\u202f", " ")

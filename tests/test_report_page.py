@@ -49,10 +49,17 @@ def test_a_chosen_parameter_is_followed_by_figures_numbers_and_sentences(v):
     assert v.page.inner_text(".chosen >> nth=0") == "means[1, 0]"
     assert "means[1, 0]" in v.page.inner_text("#coverage-what")
     assert "means[1, 0]" in v.page.inner_text("#pair-title")
+    assert "means[1, 0]" in v.page.inner_text("#marginal-title")
+    assert v.page.text_content("[data-title=pair] >> nth=0") == v.page.inner_text("#pair-title")
+    for figure in ("coverage", "pair"):
+        assert v.page.locator(f"#fig-{figure} thead code").all_text_contents()[0] == "means[1, 0]"
+    ninety = v.page.locator("#fig-coverage tbody tr:has(th:text('90'))").locator("td").all_text_contents()
+    said = v.page.inner_text("#coverage-what")
+    assert all(f"{cell.split()[0]}" in said for cell in ninety)
     assert v.page.inner_text("#live") == "means[1, 0] chosen in every figure"
     assert v.page.locator("#table tr.on").count() == 2
     shapes = v.page.evaluate("document.getElementById('forest').layout.shapes.length")
-    assert shapes == 4  # band, reference, and the two marks of the chosen row
+    assert shapes == 3  # band, and the two marks of the chosen row
     v.page.locator(".thumb >> nth=0").click()
     assert v.page.locator(".thumb[aria-pressed=true]").count() == 1
     assert v.said == []
@@ -65,6 +72,8 @@ def test_a_parameter_that_is_left_out_shows_its_quantiles_and_no_pairs(v):
     heads = v.page.locator("#numbers thead th:visible").all_inner_texts()
     assert heads == ["method", "5 %", "50 %", "95 %"]
     assert v.page.locator("#pairs").is_hidden()
+    assert v.page.inner_text("#marginal-title") == "No verdict rests on means[4, 0]"
+    assert v.page.locator("#fig-coverage tbody tr >> nth=0").locator("td").all_text_contents()[1] == "–"
     thin = "document.getElementById('shortfall').data.filter(t => t.meta.role === 'chosen').map(t => t.y.length)"
     assert v.page.evaluate(thin) == [0, 0]
     chosen(v, "means[0, 0]")
@@ -78,7 +87,7 @@ def test_a_method_can_be_hidden_and_another_compared(v):
     v.draw("forest", "corr1", "data1")
     v.page.click(".toggle[data-method='cavi']")
     assert v.page.get_attribute(".toggle[data-method='cavi']", "aria-pressed") == "false"
-    seen = v.page.evaluate("document.getElementById('forest').data.map(t => [t.meta.method, t.visible])")
+    seen = v.page.evaluate("document.getElementById('forest').data.slice(1).map(t => [t.meta.method, t.visible])")
     assert seen == [["cavi", False], ["svi:AutoNormal", True]]
     assert v.page.inner_text("#count") == "12 of 36 rows"
     v.page.click(".toggle[data-method='cavi']")
@@ -90,8 +99,23 @@ def test_a_method_can_be_hidden_and_another_compared(v):
     assert v.page.evaluate(f"{data}.layout.annotations.map(a => a.text)") == ["0", "1", "2", "3"]
     said = v.page.inner_text("#data-what")
     assert "under SVI AutoNormal" in said
-    assert "Two of six components are empty" in said
+    assert "Two of six components own a row in fewer than" in said
     assert v.said == []
+
+
+def test_a_point_is_an_upright_line_without_correlations_and_the_sentence_of_another_does_not_stay(browser):
+    v = Visit(browser, told("disagreeing") / "report.html")
+    v.draw("marginal", "corr2")
+    v.page.select_option("#against-corr", "em")
+    assert "EM is one point" in v.page.inner_text("#corr-title")
+    assert v.page.inner_text("#corr-what") == "A point has no correlations, so its two panels are blank."
+    shown = "['corr1', 'corr2'].map(id => document.getElementById(id).data[0].z.flat().filter(z => z !== null).length)"
+    assert v.page.evaluate(shown) == [0, 0]
+    points = "document.getElementById('marginal').data.filter(t => t.meta.role === 'point').map(t => t.x)"
+    [[left, right]] = v.page.evaluate(points)
+    assert left == right
+    assert v.said == []
+    v.close()
 
 
 def test_the_table_sorts_searches_and_says_so(v):
@@ -130,7 +154,7 @@ def test_the_theme_button_turns_page_and_figures(v):
     v.draw("forest")
     paper, mark = (
         "getComputedStyle(document.body).backgroundColor",
-        "document.getElementById('forest').data[0].marker.color",
+        "document.getElementById('forest').data[1].marker.color",
     )
     v.page.click(".theme")
     assert (v.page.evaluate(paper), v.page.evaluate(mark)) == ("rgb(20, 23, 26)", "#E66A0A")
@@ -156,7 +180,7 @@ def test_the_page_prints_with_its_figures_in_light(v):
     v.wait_until_drawn()
     v.page.emulate_media(media="print")
     assert v.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert v.page.evaluate("document.getElementById('forest').data[0].marker.color") == "#D55E00"
+    assert v.page.evaluate("document.getElementById('forest').data[1].marker.color") == "#D55E00"
     assert v.page.evaluate("document.getElementById('forest').clientWidth") < 800
     assert v.said == []
 

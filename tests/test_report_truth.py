@@ -219,6 +219,11 @@ def test_optima_that_chains_visited_are_counted_and_a_heavy_one_they_missed_is_n
     assert "What no restart found and no chain visited stays unseen." in block.read
 
 
+def test_where_every_draw_lies_at_the_best_optimum_nothing_is_said_of_elsewhere():
+    alone = [m | {"visits": [1.0, 1.0] if i == 0 else [0.0, 0.0]} for i, m in enumerate(MODES["modes"])]
+    assert found(modes(seen(modes=MODES | {"modes": alone}))).title == "Chains visited 1 of the 3 optima found"
+
+
 def test_of_many_optima_twelve_are_drawn_and_all_that_are_listed_are_in_the_table():
     many = [{"elbo": -300.0 - i, "restarts": 1, "weight": 0.05, "visits": [0.05, 0.05]} for i in range(20)]
     block = found(modes(seen(modes={"number": 31, "restarts": 64, "modes": many})))
@@ -242,7 +247,8 @@ def test_one_optimum_is_a_sentence_and_no_figure():
 
 def test_where_labels_hold_the_quantities_without_them_confirm_or_contradict():
     block = found(label_free(seen(labels=HOLD)))
-    assert block.title == "Labels hold, and three quantities without labels say the same"
+    assert block.title == "Labels hold, and two quantities without labels say the same"
+    assert "`occupied` does not vary." in block.what
     assert "CAVI 0.60 (`together`) and SVI AutoNormal 0.97 (`together`)" in block.what
     rule = (
         "By another relabelling rule the sd of `means[1, 0]` is 0.630 instead of 0.540, and its mean is 0.20 sds lower."
@@ -253,14 +259,15 @@ def test_where_labels_hold_the_quantities_without_them_confirm_or_contradict():
     assert block.table.body[2][3:] == ["–"] * 4
     wide = [*QUANTITIES[:4], free(SVI, "together", 0.5)]
     other = found(label_free(seen(labels=HOLD | {"label_free": wide})))
-    assert other.title == "Labels hold, but three quantities without labels say otherwise of SVI AutoNormal"
+    assert other.title == "Labels hold, but one of two quantities without labels says otherwise of SVI AutoNormal"
+    assert "nothing labelled is clearly off, but `together` is beyond the tolerance" in other.what
 
 
 def test_verdicts_that_rest_on_quantities_without_labels_are_said_to_and_why():
     why = "60\u202f% of draws lie at other optima"
     reference = of("overconfident").run.summary["reference"] | {"label_free": why}
     block = found(label_free(seen(labels=HOLD | {"why_label_free": why}, reference=reference)))
-    assert block.title == "The verdicts rest on three quantities without labels"
+    assert block.title == "The verdicts rest on two quantities without labels"
     assert block.what.startswith(f"{why}. ")
 
 

@@ -69,6 +69,7 @@ NARROW = {"cavi": Fit(0.7, verdict=("overconfident",))}
     [
         (0.7, 0.72, "Correlations predict CAVI’s narrowness: predicted and observed sd ratios differ by 0.02"),
         (0.7, 0.9, "CAVI is narrower than correlations explain, by 0.20 of NUTS’s sd at the median"),
+        (0.99, 1.05, "CAVI’s median sd is within the tolerance; correlations predict wider ones, by 0.06 of NUTS’s sd"),
         (0.7, 0.5, "CAVI is wider than a factorised normal would be, by 0.20 of NUTS’s sd"),
         (0.98, 0.99, "Correlations take little from CAVI, as predicted: sd ratios differ by 0.01"),
     ],

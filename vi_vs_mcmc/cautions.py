@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from vi_vs_mcmc.names import count, percent, spoken
+from vi_vs_mcmc.names import count, percent, signed, spoken
+from vi_vs_mcmc.story import beyond, furthest, heavy, number
+from vi_vs_mcmc.verdict import CALIBRATED
 
 ALIKE = 0.02  # difference of two sds' logarithms that is no difference
 WEIGHTY = 0.05  # ELBO weight of an optimum that chains should have visited
@@ -31,7 +33,8 @@ def cautions(
     out += [_caution("note", *said) for said in of_settings]
     for method, entry in summary["verdicts"].items():
         gaps = (summary.get("evidence") or {}).get("gaps") or {}
-        out += _of_method(spoken(method), entry, gaps.get(method))
+        out += _of_method(method, entry, gaps.get(method))
+        out += _without_labels(summary, method)
     out += [*_of_labels(summary), *_of_modes(summary), *_of_samplers(summary)]
     if reference.get("no_variance"):
         some = reference["no_variance"]
@@ -107,34 +110,52 @@ def _of_samplers(summary: dict[str, Any]) -> list[Caution]:
     return out
 
 
-def _of_method(name: str, entry: dict[str, Any], gap: dict[str, Any] | None) -> list[Caution]:
-    out, restarts = [], entry.get("restarts")
+def _without_labels(summary: dict[str, Any], method: str) -> list[Caution]:
+    """A calibrated method that is off in what no label changes."""
+    if summary["verdicts"][method].get("verdict") != [CALIBRATED]:
+        return []
+    off, total = beyond(summary, method)
+    if not off:
+        return []
+    some = f"{number(len(off)).capitalize()} of {number(total)}"
+    is_ = "is" if len(off) == 1 else "are"
+    fact = f"{some} quantities without labels {is_} beyond the tolerance under {spoken(method)}, {furthest(summary, off[0])}."
+    what = (
+        "Its verdict is on one parameter at a time; these depend on several, or on components that are left out of it."
+    )
+    return [_caution("check", fact, what, None)]
+
+
+def _of_method(method: str, entry: dict[str, Any], gap: dict[str, Any] | None) -> list[Caution]:
+    name, out, restarts = spoken(method), [], entry.get("restarts")
     if restarts and restarts["number"] > 1:
-        number, agreeing = restarts["number"], restarts["agreeing"]
-        remedy = f"--restarts {8 * number}"
-        if agreeing == number:
-            what = "Chains start there; a mode that no restart found would go unseen."
-            out.append(_caution("note", f"All {number} restarts of {name} reached one optimum.", what, remedy))
+        tried, agreeing = restarts["number"], restarts["agreeing"]
+        remedy = f"--restarts {8 * tried}"
+        if agreeing == tried:
+            start = "Chains start there; a" if method == "cavi" else "A"
+            what = f"{start} mode that no restart found would go unseen."
+            out.append(_caution("note", f"All {tried} restarts of {name} reached one optimum.", what, remedy))
         else:
-            fact = f"{number - agreeing} of {number} restarts of {name} ended at an inferior optimum."
-            what = (
-                "The posterior may have several modes. The best is reported, and chains start at modes by their weight."
-            )
+            fact = f"{tried - agreeing} of {tried} restarts of {name} did not reach its best optimum."
+            chains = ", and chains start at modes by their weight" if method == "cavi" else ""
+            what = f"The posterior may have several modes. The best is reported{chains}."
             out.append(_caution("check", fact, what, remedy))
-    if entry.get("khat") is not None and entry["khat"] > entry["khat_threshold"]:
+    if heavy(entry):
         fact = f"{name}\u2019s k\u2011hat is {entry['khat']:.2f}."
-        what = f"Above {entry['khat_threshold']:.2f}, reweighting its draws does not repair it."
-        if gap and gap.get("parameters") is not None:
-            what += f" Its q(theta) is {gap['parameters']:.2f} nats from the posterior."
-        out.append(_caution("note", fact, what, None))
+        calibrated = entry.get("verdict") == [CALIBRATED]
+        what = f"Above {entry.get('khat_threshold') or 0.7:.2f}, reweighting its draws does not repair it."
+        if calibrated:
+            what += " What is judged is right one at a time; all its parameters together are not the posterior."
+        if gap and (gap.get("parameters") or 0) > 0:
+            what += f" Its q(\u03b8) is {signed(gap['parameters'])} nats from the posterior."
+        out.append(_caution("check" if calibrated else "note", fact, what, None))
     if (entry.get("spectral_radius") or 0) > FLAT:
         fact = f"{name}\u2019s fixed point is nearly flat in some direction (spectral radius {entry['spectral_radius']:.3f})."
         out.append(_caution("check", fact, "A linear response says little there.", None))
     if entry.get("empty"):
         fact = f"{name} stands at an optimum with {entry['empty']} empty component{'s' if entry['empty'] > 1 else ''}."
-        out.append(
-            _caution("note", fact, "Its response there is that of the prior; believe it for the others only.", None)
-        )
+        what = "No row moves that component, so its sds there are those of the prior; believe those of the others only."
+        out.append(_caution("note", fact, what, None))
     return out
 
 

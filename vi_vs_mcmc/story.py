@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from vi_vs_mcmc.names import bare, count, file_name, percent, signed, spoken, th
 from vi_vs_mcmc.verdict import BIASED, CALIBRATED, INCONCLUSIVE, NO_VERDICT, NOT_CONVERGED, OVER, POINT, UNDER
 
 WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
-ORDER = (OVER, UNDER, BIASED, NOT_CONVERGED, INCONCLUSIVE, POINT, CALIBRATED)
+ORDER = (OVER, UNDER, BIASED, NOT_CONVERGED, INCONCLUSIVE, CALIBRATED, POINT)
 CURABLE = {"R-hat, largest", "bulk ESS, smallest", "tail ESS, smallest"}
 
 Summary = dict[str, Any]
@@ -52,6 +53,23 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def beyond(summary: Summary, method: str) -> tuple[list[Summary], int]:
+    """A method's quantities without labels that are beyond the tolerance, the furthest first, and how many there are.
+
+    These have no interval. A row of which the reference's sd is 0 has no ratio, and is not counted.
+    """
+    rows = [r for r in (summary.get("labels") or {}).get("label_free") or [] if r["method"] == method]
+    rows = [r for r in rows if r.get("sd_ratio") is not None]
+    sd, mean = summary["tolerance"]["sd"], summary["tolerance"]["mean"]
+    off = [r for r in rows if abs(r["sd_ratio"] - 1) > sd or abs(r.get("bias") or 0.0) > mean]
+    return sorted(off, key=lambda r: -abs(math.log(max(r["sd_ratio"], 1e-12)))), len(rows)
+
+
+def heavy(entry: Summary) -> bool:
+    """Whether the importance ratios say that a method's joint distribution is not the posterior."""
+    return entry.get("khat") is not None and entry["khat"] > (entry.get("khat_threshold") or 0.7)
+
+
 def _headline(summary: Summary) -> str:
     if _untold(summary):
         if not any(entry["judged"] for entry in summary["verdicts"].values()):
@@ -72,9 +90,20 @@ def _headline(summary: Summary) -> str:
 
 
 def _lede(summary: Summary) -> str:
-    reference, tolerance = _reference(summary), percent(summary["tolerance"]["sd"])
     if _untold(summary):
         return f"{summary['reference']['sentence']} The numbers below show why; they judge nothing."
+    limited = _limited(summary)
+    if not limited:
+        return _first(summary)
+    names, verb = listed([spoken(m) for m in limited]), "are" if len(limited) > 1 else "is"
+    why = _reserved(summary, limited[0])
+    under = f" under {spoken(limited[0])}" if len(limited) > 1 else ""
+    return f"{_first(summary)} {names} {verb} right for {_single(summary)} only:{under} {why}."
+
+
+def _first(summary: Summary) -> str:
+    """The lede on the gravest verdict."""
+    reference, tolerance = _reference(summary), percent(summary["tolerance"]["sd"])
     words, methods = next(iter(_groups(summary).items()))
     entry, name = summary["verdicts"][methods[0]], spoken(methods[0])
     if OVER in words:
@@ -108,15 +137,21 @@ def _actions(summary: Summary) -> list[Summary]:
     name, plain, tolerance = _reference(summary), bare(reference["method"]), summary["tolerance"]
     having = lambda word: [m for m, v in verdicts.items() if word in v["verdict"]]
     out = []
-    good, over = having(CALIBRATED), having(OVER)
+    over, limited = having(OVER), _limited(summary)
+    good = [m for m in having(CALIBRATED) if m not in limited]
+    within = f"Every sd is within {percent(tolerance['sd'])} of {name}, every mean within {_tolerated_mean(summary)}"
     if good:
-        why = f"Every sd is within {percent(tolerance['sd'])} of {name}, every mean within {_tolerated_mean(summary)}."
-        out.append(_do(f"Use {listed([spoken(m) for m in good])}.", why, _open(good[0])))
-    else:
+        out.append(_do(f"Use {listed([spoken(m) for m in good])}.", f"{within}.", _open(good[0])))
+    if limited:
+        do = f"Use {listed([spoken(m) for m in limited])} for {_single(summary)}, not for several at once."
+        why = "; ".join(f"under {spoken(m)} {_reserved(summary, m)}" for m in limited)
+        out.append(_do(do, f"{within}. But {why}.", _open(limited[0])))
+    if not good:
         cost = (summary.get("cost") or {}).get(reference["method"])
         took = f" It took {cost['wall_seconds']:.0f} s." if cost else ""
         why = f"It passed its own checks, and its draws are in the run\u2019s folder.{took}"
-        out.append(_do(f"Report intervals from {name}.", why, _open(reference["method"])))
+        rest = " for everything else" if limited else ""
+        out.append(_do(f"Report intervals from {name}{rest}.", why, _open(reference["method"])))
     out += [_reweigh(m, verdicts[m]["importance"]) for m in over if _reliable(verdicts[m]) and not good]
     centred = [m for m in over if not verdicts[m]["off_centre_count"]]
     if centred:
@@ -147,6 +182,39 @@ def _actions(summary: Summary) -> list[Summary]:
     return out
 
 
+def _limited(summary: Summary) -> list[str]:
+    """Calibrated methods that something which depends on several parameters at once contradicts, the furthest first."""
+    found = {}
+    for m, entry in summary["verdicts"].items():
+        off = beyond(summary, m)[0]
+        if entry["verdict"] == [CALIBRATED] and (off or heavy(entry)):
+            found[m] = off[0]["sd_ratio"] if off else 1.0
+    return sorted(found, key=lambda m: -abs(math.log(max(found[m], 1e-12))))
+
+
+def _reserved(summary: Summary, method: str) -> str:
+    """What contradicts a calibrated method, as a clause."""
+    entry, (off, total), out = summary["verdicts"][method], beyond(summary, method), []
+    if heavy(entry):
+        out.append(f"k\u2011hat is {entry['khat']:.2f}, above {entry.get('khat_threshold') or 0.7:.2f}")
+    if off:
+        some = f"{number(len(off))} of {number(total)} quantities without labels {'is' if len(off) == 1 else 'are'}"
+        out.append(f"{some} beyond the tolerance, {furthest(summary, off[0])}")
+    return ", and ".join(out)
+
+
+def furthest(summary: Summary, row: Summary) -> str:
+    """A quantity without labels, with what is wrong with it."""
+    if abs(row["sd_ratio"] - 1) > summary["tolerance"]["sd"]:
+        return f"furthest `{row['parameter']}`, sd {row['sd_ratio']:.2f} of {_reference(summary)}"
+    sds = f"{bare(summary['reference']['method'])} sds"
+    return f"furthest `{row['parameter']}`, its mean off by {signed(row['bias'])} {sds}"
+
+
+def _single(summary: Summary) -> str:
+    return "single quantities" if summary["reference"].get("label_free") else "single parameters"
+
+
 def _reliable(entry: Summary) -> bool:
     return bool((entry.get("importance") or {}).get("reliable"))
 
@@ -154,7 +222,7 @@ def _reliable(entry: Summary) -> bool:
 def _reweigh(method: str, found: Summary) -> Summary:
     why = (
         f"k\u2011hat is {found['khat']:.2f}, below {found['threshold']:.2f}: importance weights leave "
-        f"{count(int(found['ess']))} effective draws of {count(found['draws'])}."
+        f"{count(round(found['ess']))} effective draws of {count(found['draws'])}."
     )
     return _do(f"Or reweight {spoken(method)}\u2019s draws.", why, f"vm.resample({_open(method)}, seed=0)")
 

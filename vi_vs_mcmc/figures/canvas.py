@@ -70,11 +70,25 @@ def small(x: float, y: float, text: str, **place: Any) -> dict[str, Any]:
     return {**anchors, "x": x, "y": y, "text": text, **place}
 
 
-def rule(fig: go.Figure, *, x: float | None = None, y: float | None = None, **place: Any) -> None:
-    """The ink line of the reference: upright at x or level at y, over the plot unless `place` says."""
+def rule(
+    fig: go.Figure,
+    *,
+    x: float | None = None,
+    y: float | None = None,
+    span: tuple[float, float] | None = None,
+    **place: Any,
+) -> None:
+    """The ink line of the reference: upright at x or level at y, over the plot unless `place` says.
+
+    With a `span` along the other axis it is a trace: over the grid, which covers shapes, and under later traces.
+    """
     upright = {"x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain"}
     level = {"y0": y, "y1": y, "x0": 0, "x1": 1, "xref": "x domain"}
     line = {"color": LIGHT["ink"], "width": 1.5}
+    if span is not None:
+        ends = {"x": span, "y": [y, y]} if x is None else {"x": [x, x], "y": span}
+        fig.add_scatter(**ends, mode="lines", line=line, hoverinfo="skip", meta={"role": "rule"})
+        return
     fig.add_shape(**{"type": "line", "layer": "below", "line": line, **(level if x is None else upright), **place})
 
 

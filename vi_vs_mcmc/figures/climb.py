@@ -46,6 +46,10 @@ def climb(
             hovertemplate=f"{safe(style.label)}, {unit} %{{x}}: %{{y:.2f}} nats<extra></extra>",
         )
     low, high = window([t.y for t in traces], ceiling)
+    starts = [float(t.y[0]) for t in traces if t.y[0] < low]
+    if starts:
+        text = f"{'starts at' if len(starts) == 1 else 'the lowest starts at'} {min(starts):.1f}".replace("-", "−")
+        note(fig, 1, 0, text, xref="x domain", yref="y domain", xanchor="right", yanchor="bottom", xshift=-4, yshift=3)
     if ceiling is not None:
         rule(fig, y=ceiling)
         text = f"{ceiling_name} {ceiling:.2f}".replace("-", "−")

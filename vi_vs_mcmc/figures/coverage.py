@@ -68,7 +68,7 @@ def shortfall(
     """The same curves as held minus promised, in percentage points: below zero is overconfident."""
     fig = go.Figure()
     x = np.r_[0, levels, 1] * 100
-    rule(fig, y=0)
+    rule(fig, y=0, span=(0, 100))
     extremes = [0.0]
     for method, c in held.items():
         style = styles[method]

@@ -61,7 +61,7 @@ def forest(
         line_width=0,
         layer="below",
     )
-    rule(fig, x=scale.right, yref="y", y0=-0.7, y1=n - 0.3)  # in the plane of the band, which would lie over it
+    rule(fig, x=scale.right, span=(-0.7, n - 0.3))
     offsets = np.linspace(-0.26, 0.26, len(bars)) if len(bars) > 1 else [0.0]
     for (method, bar), offset in zip(bars.items(), offsets, strict=True):
         _add_method(fig, names, bar, styles[method], scale, offset, keys)

@@ -17,8 +17,9 @@ def marginal(
     densities: Mapping[str, NDArray[np.float64]],
     reference: str,
     styles: Mapping[str, Style],
+    single: Mapping[str, float] | None = None,
 ) -> go.Figure:
-    """Densities of shape (grid,) each; the reference comes first and is filled."""
+    """Densities of shape (grid,) each, the reference first and filled; `single` points are upright lines."""
     fig = go.Figure()
     for method, density in densities.items():
         filled = {"fill": "tozeroy", "fillcolor": LIGHT["ink"] + "12"} if method == reference else {}
@@ -31,7 +32,17 @@ def marginal(
             hovertemplate=f"{safe(styles[method].label)} at %{{x:.4~g}}<extra></extra>",
             **filled,
         )
+    top = 1.06 * max(float(d.max()) for d in densities.values())
+    for method, at in (single or {}).items():
+        fig.add_scatter(
+            x=[at, at],
+            y=[0, top],
+            mode="lines",
+            line=line(styles[method]),
+            meta={"method": method, "role": "point"},
+            hovertemplate=f"{safe(styles[method].label)}, one point: %{{x:.4~g}}<extra></extra>",
+        )
     finish(fig, 320, l=12, b=32)
-    fig.update_yaxes(showticklabels=False, showgrid=False, rangemode="tozero")
-    fig.update_xaxes(nticks=7)
+    fig.update_yaxes(showticklabels=False, showgrid=False, range=[0, top])
+    fig.update_xaxes(nticks=7, range=[grid[0], grid[-1]])
     return fig

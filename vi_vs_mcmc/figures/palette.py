@@ -33,7 +33,7 @@ TOKENS: dict[str, tuple[str, str]] = {
     "mid": ("#F4F4F1", "#1E2226"),
     "pos1": ("#6DBDB5", "#256B65"),
     "pos2": ("#01665E", "#67CFC4"),
-    "sure": ("#C3C6CA", "#4A5057"),
+    "sure": ("#7B7F86", "#6E757D"),
 }
 LIGHT = {name: pair[0] for name, pair in TOKENS.items()}
 SANS = (

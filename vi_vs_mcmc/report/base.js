@@ -24,13 +24,14 @@ const themed = value => {
 // --- words
 const minus = text => (/^-0(\.0*)?$/.test(text) ? text.slice(1) : text).replace("-", "\u2212");
 const number = (value, digits) => (value === null || !Number.isFinite(value) ? "–" : minus(value.toFixed(digits)));
+const signed = (value, digits) => (value > 0 && +value.toFixed(digits) > 0 ? "+" : "") + number(value, digits);
 const likeSd = (value, j) => {
   const sd = D.sd[D.reference][j];
   return number(value, sd > 0 ? Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(sd)))) : 3);
 };
 const say = (id, text) => { // a sentence in which `..` is code
   const element = document.getElementById(id);
-  if (!element || !text) return;
+  if (!element) return;
   element.replaceChildren(...text.split(/(`[^`]*`)/).filter(Boolean).map(piece => {
     if (!/^`.*`$/.test(piece)) return document.createTextNode(piece);
     const code = document.createElement("code");
@@ -38,4 +39,8 @@ const say = (id, text) => { // a sentence in which `..` is code
     return code;
   }));
 };
-const sayBoth = (block, [title, what]) => { say(block + "-title", title); say(block + "-what", what); };
+const sayBoth = (block, [title, what]) => {
+  say(block + "-title", title);
+  say(block + "-what", what);
+  for (const e of $$(`[data-title="${block}"]`)) e.textContent = title.replaceAll("`", "");
+};

@@ -21,10 +21,28 @@ const choose = j => {
   if (apart) say("marginal-note", apart.why);
   const pairs = $("#pairs");
   if (pairs) pairs.hidden = !D.partners[j].length;
+  sayBoth("marginal", D.say.marginal[j]);
   say("coverage-what", D.say.coverage[j][1]);
   if (D.say.pair.length) sayBoth("pair", D.say.pair[j]);
+  tables(j);
   sayBoth("ranks", D.say.ranks[j]);
   redraw(Object.keys(follow).filter(id => !matrices[id] && id !== "data1"));
+};
+const tables = j => { // the numbers behind coverage and pairs, for the chosen parameter
+  for (const e of $$("#fig-coverage thead code, #fig-pair thead code")) e.textContent = D.names[j];
+  $$("#fig-coverage tbody tr").forEach((row, i) => D.wide.forEach((m, k) => {
+    row.cells[2 * k + 2].textContent = D.apart[j] ? "–" : `${number(D.held[m][j][i], 1)}\u202f%`;
+  }));
+  const body = $("#fig-pair tbody");
+  if (body) body.replaceChildren(...D.partners[j].map((other, k) => {
+    const row = document.createElement("tr"), head = document.createElement("th"), name = document.createElement("code");
+    head.scope = "row";
+    name.textContent = D.names[other];
+    head.append(name);
+    row.append(head);
+    for (const m of everyone) row.insertCell().textContent = signed(D.between[m][j][k], 2);
+    return row;
+  }));
 };
 const compare = m => {
   state.against = m;

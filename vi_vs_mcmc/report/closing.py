@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vi_vs_mcmc.figures.palette import Style
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import code, count, day, listed, number, percent, seconds
+from vi_vs_mcmc.report.words import code, count, day, grouped, listed, number, percent, seconds
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def costs(view: View) -> list[Cost]:
         work = "; ".join(str(entry[k]) for k in ("work", "note") if entry.get(k))
         if not work and m in view.methods:
             work = str(view.run.summary["verdicts"][m].get("work") or "")
-        out.append(Cost(view.styles[m], f"{max(100 * w / longest, 0.8):.1f}%", seconds(w), work))
+        out.append(Cost(view.styles[m], f"{max(100 * w / longest, 0.8):.1f}%", seconds(w), grouped(work)))
     return out
 
 
@@ -63,7 +65,7 @@ def provenance(view: View) -> list[tuple[str, str]]:
         )
     )
     if problem.get("priors"):
-        out.append(("Priors", str(problem["priors"])))
+        out.append(("Priors", _priors(str(problem["priors"]), problem.get("settings") or {})))
     settings = {k: v for k, v in (problem.get("settings") or {}).items() if isinstance(v, int | float | str)}
     if settings:
         out.append(
@@ -102,8 +104,8 @@ def header(view: View) -> list[str]:
 
 
 def glossary(view: View) -> Sequence[tuple[str, str]]:
-    """The words of this page: those of methods only where the method is on it."""
-    names = {view.reference, *view.methods}
+    """The words of this page: those of methods, checks and estimates only where they are on it."""
+    names, summary = {view.reference, *view.methods}, view.run.summary
     ninety = percent(0.9)
     words = [
         (
@@ -126,7 +128,10 @@ def glossary(view: View) -> Sequence[tuple[str, str]]:
             "Inconclusive",
             "Nothing is clearly off, but the Monte Carlo error is too large to call it right. More draws decide it.",
         ),
-        ("Calibrated", "Every sd and every mean is inside the tolerance, with its whole interval."),
+        (
+            "Calibrated",
+            "Every sd and every mean, one parameter at a time, is inside the tolerance with its whole interval.",
+        ),
         (
             "Simultaneous interval",
             f"Intervals wide enough that all of them hold together with {percent(0.95)} probability, not "
@@ -162,6 +167,29 @@ def glossary(view: View) -> Sequence[tuple[str, str]]:
         )
     if "laplace" in names:
         words.append(("Laplace", "A normal at the posterior’s mode, as wide as the curvature there says."))
+    if "em" in names:
+        words.append(
+            (
+                "EM",
+                "Expectation-maximisation: guesses which component every row belongs to, moves the parameters to fit "
+                "that guess best, and repeats; it ends at one point.",
+            )
+        )
+    if "nuts" in names:
+        words.append(
+            (
+                "NUTS",
+                "The no-U-turn sampler: draws from the posterior by following its slope along paths, each as long as it "
+                "leads away from its start.",
+            )
+        )
+    if "gibbs" in names:
+        words.append(
+            (
+                "Gibbs",
+                "A sampler that draws one group of unknowns at a time from its exact distribution given all others.",
+            )
+        )
     words += [
         (
             "ELBO",
@@ -190,7 +218,91 @@ def glossary(view: View) -> Sequence[tuple[str, str]]:
             "reweighting the method’s draws cannot repair it.",
         ),
     ]
-    return words
+    return [*words, *_of_checks(summary), *_of_estimates(summary)]
+
+
+def _of_checks(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The words of the reference's checks that the page shows."""
+    said = {
+        "divergences": (
+            "Divergence",
+            "A step of NUTS whose simulated path went numerically wrong; many of them mean that a part of the posterior was "
+            "not reached.",
+        ),
+        "E-BFMI, smallest": (
+            "E‑BFMI",
+            "How freely a chain of NUTS moves between likely and unlikely places: near 1 is free, below 0.3 is stuck.",
+        ),
+        "draws at the depth limit": (
+            "Depth limit",
+            "The longest path that NUTS may take for one draw; draws that hit it explore slowly.",
+        ),
+    }
+    checks = [c.get("name") for c in summary["reference"].get("checks") or []]
+    return [word for name, word in said.items() if name in checks]
+
+
+def _of_estimates(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The words of evidence, modes and certificates that the page shows."""
+    verdicts, out = summary["verdicts"].values(), []
+    out.append(
+        (
+            "KL",
+            "The divergence from an approximation to the posterior, in nats: 0 where the two are the same, and larger the "
+            "more they differ.",
+        )
+    )
+    if any(e.get("certificate") for e in verdicts):
+        out.append(
+            (
+                "Certificate",
+                "A bound on a method’s errors from its own draws, as far as they reach, without the reference.",
+            )
+        )
+    if any(e.get("spectral_radius") is not None for e in verdicts):
+        out.append(
+            (
+                "Spectral radius",
+                "By how much the slowest error of coordinate ascent shrinks in one sweep: near 1 it hardly shrinks, and linear "
+                "response says little.",
+            )
+        )
+    if any("bridge" in str(e.get("how")) for e in (summary.get("evidence") or {}).get("estimates") or []):
+        out.append(
+            (
+                "Bridge sampling",
+                "Estimates the log evidence from draws of the posterior and of a simpler density, each weighed by the other.",
+            )
+        )
+    if len((summary.get("modes") or {}).get("modes") or []) > 1:
+        out.append(
+            (
+                "Optima visited",
+                "Places where coordinate ascent came to rest and at least one draw of the reference lies.",
+            )
+        )
+    return out
+
+
+def _priors(text: str, settings: dict[str, Any]) -> str:
+    """The priors with four significant digits, matrices by rows, and what all components share said to be shared."""
+    return "; ".join(_prior(item.strip(), settings) for item in text.split(";"))
+
+
+def _prior(text: str, settings: dict[str, Any]) -> str:
+    name = re.match(r"[a-z ]*[a-z]", text)
+    text = re.sub(r"(?<![\w.])-?\d+\.\d*(?:e[+-]?\d+)?(?!\w)", lambda found: _short(float(found[0])), text)
+    text = re.sub(r"\s+(?=[,\]])", "", text)
+    text = re.sub(r"\[\[(.*)\]\]", r"rows [\1]", text)
+    values, components = settings.get(name[0].replace(" ", "_")) if name else None, settings.get("components")
+    shared = isinstance(values, list) and len(values) == components and all(v == values[0] for v in values)
+    shared = shared and (components or 0) > 1 and "for each component" not in text
+    return f"{text} for each component" if shared else text
+
+
+def _short(value: float) -> str:
+    """At most four significant digits, without the zeros that say nothing."""
+    return count(value) if abs(value) >= 10_000 else f"{value:.4g}".replace("-", "−")
 
 
 def _data_words(data: dict) -> str:

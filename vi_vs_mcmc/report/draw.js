@@ -2,7 +2,7 @@
 const forPhone = (id, spec) => {
   if (id !== "forest" && id !== "centre") return;
   spec.layout.margin.l = 150;
-  spec.layout.margin.r = 44;
+  spec.layout.margin.r = 52;
   spec.layout.yaxis.tickfont.size = 10.5;
   const title = spec.layout.xaxis.title;
   title.text = title.text.replace(" ÷ ", "<br>÷ ").replace(", in ", ",<br>in ");

@@ -48,7 +48,7 @@ def _block(
             "nats, after each M-step; powers of ten",
         ),
     ]
-    title = f"{name}’s log p is its ELBO plus a KL, which falls from {rough(float(gap[0]), 2)} to {rough(float(gap[-1]), 1)} nats"
+    title = f"{name}’s log p is its ELBO plus a KL, which {_course(gap)} nats"
     off = float(np.abs(joint - bound - gap).max())
     rise = f"from {number(float(joint[0]), 2)} to {number(float(joint[-1]), 2)} nats"
     what = (
@@ -67,6 +67,15 @@ def _block(
     ]
     table = Table("log p, ELBO and KL by step", ["step", "log p(x, θ)", "ELBO", "KL"], body)
     return Block(f"steps-{style.css}", title, what, read, panels, table, columns=2)
+
+
+def _course(gap: NDArray[np.float64]) -> str:
+    """Where the KL begins and ends, and its top where it rises before it falls."""
+    top, first, last = int(gap.argmax()), rough(float(gap[0]), 2), rough(float(gap[-1]), 1)
+    peak = rough(float(gap[top]), 2)
+    if top == 0 or peak == first:
+        return f"falls from {first} to {last}"
+    return f"rises from {first} to {peak} at step {count(top + 1)}, then falls to {last}"
 
 
 def _gaps(steps: NDArray[np.float64], gap: NDArray[np.float64], style: Style) -> go.Figure:

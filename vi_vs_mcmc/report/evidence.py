@@ -49,7 +49,12 @@ def evidence(view: View) -> Block | None:
     rest = [f"{view.label(m)} {verb}{number(gaps[m].total)}" for m in short]
     what = f"{_sum_of(entry)} {_others(rest)} {_agreement(entry)}"
     return Block(
-        "gap", _title(view, far, gaps[far]), " ".join(what.split()), _read(gaps), [panel], _table(view, entry, gaps)
+        "gap",
+        _title(view, far, gaps[far]),
+        " ".join(what.split()),
+        _read(gaps, float(entry.get("labels") or 0.0)),
+        [panel],
+        _table(view, entry, gaps),
     )
 
 
@@ -92,8 +97,8 @@ def _title(view: View, method: str, gap: Gap) -> str:
 
 def _sum_of(entry: dict[str, Any]) -> str:
     error = float(entry.get("error") or 0.0)
-    value = f"The log evidence is {number(entry['log_evidence'], _digits(error))}"
-    return f"{value} ± {_fine(error)}." if error > 0 else f"{value}."
+    value = f"The log evidence is {number(entry['log_evidence'], digits(error))}"
+    return f"{value} ± {fine(error)}." if error > 0 else f"{value}."
 
 
 def _others(rest: list[str]) -> str:
@@ -122,21 +127,29 @@ def _apart(a: dict[str, Any], b: dict[str, Any]) -> float:
     return abs(a["log_evidence"] - b["log_evidence"]) / max(error, 1e-9 * max(1.0, abs(a["log_evidence"])))
 
 
-def _read(gaps: dict[str, Gap]) -> str:
+def _read(gaps: dict[str, Gap], all_labels: float) -> str:
     kinds = {p.kind for g in gaps.values() for p in g.parts}
     out = [
         "No bound can pass the log evidence, how probable the model makes the data; a bar is the distance that is left. "
         "It is the KL divergence from q, the approximation, to the posterior: 0 would be a perfect fit."
     ]
     if "labels" in kinds:
-        labels = max(g.labels for g in gaps.values())
-        k = components(labels)
+        labels, least = (pick(g.labels for g in gaps.values()) for pick in (max, min))
+        k = components(all_labels)
         ways = f"can be numbered in {spelled(math.factorial(k))} ways" if k else ""
         numberings = f"{plural(k, 'component')} {ways}" if k else "components have no order"
-        out.append(
-            f"**Labels:** {numberings}, the posterior holds all of them and q keeps to one. That costs "
-            f"{f'log {k}! = ' if k else ''}{number(labels)} and makes no answer wrong."
-        )
+        if abs(labels - all_labels) < 1e-6:
+            cost = f"{f'log {k}! = ' if k else ''}{number(labels)}"
+            out.append(
+                f"**Labels:** {numberings}, the posterior holds all of them and q keeps to one. That costs {cost}"
+            )
+        else:
+            out.append(
+                f"**Labels:** {numberings}, the posterior holds all of them. A q with components that are alike, such as "
+                f"empty ones, is spread over several, but not over all. That costs {number(labels)}"
+            )
+        also = "" if labels - least < 1e-6 else f", {number(least)} where q holds most of them,"
+        out[-1] += f"{also} and makes no answer wrong."
     if "local" in kinds:
         out.append(
             "**q(z):** which component a row belongs to depends on the parameters, but this q gives each row one set of "
@@ -164,37 +177,46 @@ def _table(view: View, entry: dict[str, Any], gaps: dict[str, Gap]) -> Table:
         body.append(
             [
                 str(e.get("how") or "estimate"),
-                number(e["log_evidence"], 4),
-                _fine(e.get("error")) if e.get("error") else "exact",
-                str(e.get("sentence") or ""),
+                number(e["log_evidence"], digits(float(e.get("error") or 0.0), 4)),
+                fine(e.get("error")) if e.get("error") else "exact",
+                _made_of(view, str(e.get("sentence") or "")),
             ]
         )
     for m, g in gaps.items():
         groups[len(body)] = f"{view.label(m)} falls short by"
         for p, error in zip(g.parts, g.errors, strict=True):
-            body.append([p.name, number(p.nats, 4), "exact" if error is None else _fine(error), _means(p)])
+            shown = number(p.nats, digits(error or 0.0, 4))
+            body.append([p.name, shown, "exact" if error is None else fine(error), _means(p)])
         if len(g.parts) > 1:
-            body.append(["in all", number(g.total, 4), _fine(g.error), "KL divergence from q to the posterior"])
+            body.append(
+                ["in all", number(g.total, digits(g.error, 4)), fine(g.error), "KL divergence from q to the posterior"]
+            )
     head = ["quantity", "nats", "standard error", "what it is"]
     return Table("log evidence and what each bound falls short for", head, body, left=(0, 3), groups=groups)
 
 
+def _made_of(view: View, sentence: str) -> str:
+    """What an estimate was made of, the method named as it is elsewhere on the page."""
+    start, of, method = sentence.rpartition(" of ")
+    return f"{start}{of}{view.label(method)}" if method in view.styles else sentence
+
+
 def _means(part: Part) -> str:
     return {
-        "labels": "q keeps to one labelling",
+        "labels": "q keeps to fewer labellings than there are",
         "local": "q(z) does not move with the parameters",
         "parameters": "the shape of q over the parameters",
         "rest": "all that q costs, not split",
     }[part.kind]
 
 
-def _fine(error: float | None) -> str:
-    """A standard error with one digit that counts, at least two decimals."""
+def fine(error: float | None) -> str:
+    """A standard error with two digits that count, at least two decimals."""
     if error is None or not np.isfinite(error):
         return NONE
-    return number(error, _digits(error))
+    return number(error, digits(error))
 
 
-def _digits(error: float) -> int:
-    """Decimals that a standard error leaves in its number: two where it is unknown or 0."""
-    return max(2, min(6, 1 - math.floor(math.log10(error)))) if error > 0 else 2
+def digits(error: float, exact: int = 2) -> int:
+    """Decimals that a standard error leaves in its number: `exact` where it is unknown or 0."""
+    return max(2, min(6, 1 - math.floor(math.log10(error)))) if error > 0 else exact

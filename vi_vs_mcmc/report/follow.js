@@ -37,7 +37,15 @@ const follow = {
   },
   marginal: (spec, j) => {
     const x = grid(j);
-    for (const t of spec.data) Object.assign(t, { x, y: D.dens[METHOD(t)][j] });
+    const spread = spec.data.filter(t => t.meta.role === "density");
+    for (const t of spread) Object.assign(t, { x, y: D.dens[METHOD(t)][j] });
+    const top = 1.06 * Math.max(1, ...spread.flatMap(t => t.y));
+    for (const t of spec.data) if (t.meta.role === "point") {
+      const at = D.mean[METHOD(t)][j];
+      Object.assign(t, { x: [at, at], y: [0, top] });
+    }
+    spec.layout.xaxis.range = [D.from[j], D.to[j]];
+    spec.layout.yaxis.range = [0, top];
   },
   ranks: (spec, j) => {
     for (const t of spec.data) t.y = D.ranks[j][t.meta.chain];
@@ -58,7 +66,7 @@ for (const k of [0, 1, 2]) follow["pair" + k] = (spec, j) => {
 };
 const matrices = {
   corr1: m => D.matrices[m],
-  corr2: m => D.matrices[m].map((row, i) => row.map((v, k) => v - D.matrices[D.reference][i][k])),
+  corr2: m => D.matrices[m].map((row, i) => row.map((v, k) => (v === null ? null : v - D.matrices[D.reference][i][k]))),
 };
 for (const id of Object.keys(matrices)) follow[id] = spec => {
   spec.data[0].z = matrices[id](state.against).map((row, i) => row.map((v, k) => (i === k ? null : v)));

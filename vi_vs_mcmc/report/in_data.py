@@ -8,7 +8,7 @@ from vi_vs_mcmc.figures import rows as figures
 from vi_vs_mcmc.figures.weights import weights as weights_figure
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
 from vi_vs_mcmc.report.findings import points
-from vi_vs_mcmc.report.mixture import Mixture, empty, mixture, weights
+from vi_vs_mcmc.report.mixture import OFTEN, Mixture, empty, mixture, owners, weights
 from vi_vs_mcmc.report.predictive import predictive
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import (
@@ -52,13 +52,14 @@ def rows_say(view: View, mix: Mixture, method: str) -> str:
 
 
 def _undrawn(mix: Mixture) -> str:
-    """Which components are empty, and so not drawn."""
+    """Which components own a row too seldom, and so are not drawn."""
     number = next(iter(mix.components.values())).weights.shape[1]
     out = [str(k) for k in range(number) if k not in mix.occupied]
     if not out:
         return ""
-    are, which = ("is", "component") if len(out) == 1 else ("are", "components")
-    return f"{capital(spelled(len(out)))} of {plural(number, 'component')} {are} empty and not drawn: {which} {listed(out)}."
+    own, are, which = ("owns", "is", "component") if len(out) == 1 else ("own", "are", "components")
+    some = f"{capital(spelled(len(out)))} of {plural(number, 'component')}"
+    return f"{some} {own} a row in fewer than {percent(OFTEN)} of draws and {are} not drawn: {which} {listed(out)}."
 
 
 def _movement(view: View, method: str) -> str:
@@ -154,9 +155,11 @@ def _doubt(mix: Mixture) -> tuple[str, str]:
     if r is None:
         return "Where the components lie in the data", ""
     unsure, n = int((r.max(axis=1) < _SURE).sum()), len(r)
-    what = f"{count(unsure)} of {count(n)} rows belong to no component with more than {percent(_SURE)} probability."
     if unsure == 0:
+        what = f"Every row belongs to one component with {percent(_SURE)} probability or more."
         return "Every row has a component it clearly belongs to", what
+    belong = "belongs" if unsure == 1 else "belong"
+    what = f"{count(unsure)} of {count(n)} rows {belong} to no component with {percent(_SURE)} probability or more."
     if unsure < 0.03 * n:
         return "Nearly every row has a component it clearly belongs to", what
     if unsure > 0.5 * n:
@@ -191,13 +194,14 @@ def _weights(view: View, of: dict[str, np.ndarray]) -> Block:
     what = f"The smallest weight under {view.reference_label} is {rough(smallest, 2)} (median)."
     title = f"{capital(share(components, components, 'component'))} {'are' if components > 1 else 'is'} occupied"
     if without:
-        full = components - len(without)
-        title = f"{capital(spelled(full))} of {plural(components, 'component')} {'is' if full == 1 else 'are'} occupied"
-        which = f"component{'s' if len(without) > 1 else ''} {listed([str(k) for k in without])}"
-        what += (
-            f" {capital(which)} hold{'s' if len(without) == 1 else ''} too few rows to judge, so no verdict rests on "
-        )
-        what += "it." if len(without) == 1 else "them."
+        full, one = components - len(without), len(without) == 1
+        some = f"{capital(spelled(full))} of {plural(components, 'component')}"
+        title = f"{some} {'owns' if full == 1 else 'own'} a row in at least {percent(OFTEN)} of draws"
+        which = f"component{'' if one else 's'} {listed([str(k) for k in without])}"
+        what += f" {capital(which)} own{'s' if one else ''} a row too seldom to judge, so no verdict rests on "
+        what += "it." if one else "them."
+        if mean := owners(view.run):
+            what += f" On average {mean} components own a row."
     if truth:
         wide = [q for m, q in of.items() if m not in single]
         hit = sum(bool(q[0, k] <= truth[k] <= q[2, k]) for q in wide for k in range(components))

@@ -9,7 +9,7 @@ import numpy as np
 from vi_vs_mcmc.report.blocks import Block, Table
 from vi_vs_mcmc.report.findings import find, sentences
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import capital, code, like, listed, number, spelled
+from vi_vs_mcmc.report.words import capital, code, like, listed, number, share, spelled
 
 _MEANS = {
     "sorted_weights": "the weights, heaviest first",
@@ -26,7 +26,7 @@ def label_free(view: View) -> Block | None:
     if not rows:
         return None
     names = list(dict.fromkeys(str(r["parameter"]) for r in rows))
-    title, what = _say(view, labels, rows, len(names))
+    title, what = _say(view, labels, rows)
     sites = {n.split("[")[0] for n in names}
     told = [f"{code(s)}: {text}" for s, text in _MEANS.items() if s in sites]
     read = f"Renumbering the components changes none of these. {'; '.join(told)}." if told else ""
@@ -34,13 +34,16 @@ def label_free(view: View) -> Block | None:
     return Block("labels", title, what, read.strip(), (), _table(view, rows, names))
 
 
-def _say(view: View, labels: dict[str, Any], rows: list[dict[str, Any]], quantities: int) -> tuple[str, str]:
+def _say(view: View, labels: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
     rests, why = view.run.summary["reference"].get("label_free"), labels.get("why_label_free")
-    count = spelled(quantities)
+    measured = {str(r["parameter"]) for r in rows if r.get("sd_ratio") is not None}
+    still = [str(r["parameter"]) for r in rows if str(r["parameter"]) not in measured]
+    quantities = len(measured or still)
+    count, constant = spelled(quantities), _constant(list(dict.fromkeys(still)))
     some = "one quantity" if quantities == 1 else f"{count} quantities"
     rule, furthest = _rules(labels.get("rules")), _furthest(view, rows)
     if rests:
-        return f"The verdicts rest on {some} without labels", sentences(str(why or rests), furthest, rule)
+        return f"The verdicts rest on {some} without labels", sentences(str(why or rests), furthest, constant, rule)
     if why and view.failed:
         title = (
             f"Labels do not hold here, and {some} without labels {'is' if quantities == 1 else 'are'} not judged either"
@@ -48,19 +51,24 @@ def _say(view: View, labels: dict[str, Any], rows: list[dict[str, Any]], quantit
         return title, sentences(str(why), f"{view.reference_label} failed its checks, so nothing is judged", rule)
     if why:
         title = f"Labels are in doubt; {some} without labels could not stand in for them"
-        return title, sentences(str(why), furthest, rule)
+        return title, sentences(str(why), furthest, constant, rule)
     if view.failed:
         return f"{capital(some)} without labels, shown for inspection", sentences(
             f"{view.reference_label} failed its checks, so nothing follows from them", rule
         )
-    other = [m for m in view.standing if _off(view, m) != _free_off(view, [r for r in rows if r["method"] == m])]
+    beyond = {m: _beyond(view, [r for r in rows if r["method"] == m]) for m in view.standing}
+    other = [m for m in view.standing if _off(view, m) != bool(beyond[m])]
     same = "say" if quantities != 1 else "says"
     if not view.standing:
-        return f"Labels hold; {some} without labels beside them", sentences(furthest, rule)
+        return f"Labels hold; {some} without labels beside them", sentences(furthest, constant, rule)
     if not other:
-        return f"Labels hold, and {some} without labels {same} the same", sentences(furthest, rule)
+        return f"Labels hold, and {some} without labels {same} the same", sentences(furthest, constant, rule)
+    if all(beyond[m] for m in other):
+        counted = len({name for m in other for name in beyond[m]})
+        same = "say" if counted != 1 else "says"
+        some = share(counted, quantities, "quantity", "quantities")
     title = f"Labels hold, but {some} without labels {same} otherwise of {listed([view.label(m) for m in other])}"
-    return title, sentences(*(_otherwise(view, m) for m in other), furthest, rule)
+    return title, sentences(*(_otherwise(view, m, beyond[m]) for m in other), furthest, constant, rule)
 
 
 def _off(view: View, method: str) -> bool:
@@ -69,10 +77,16 @@ def _off(view: View, method: str) -> bool:
     return bool(found.wrong or found.off)
 
 
-def _free_off(view: View, rows: list[dict[str, Any]]) -> bool:
-    """Whether some quantity without a label is beyond the tolerance; these have no interval."""
+def _beyond(view: View, rows: list[dict[str, Any]]) -> list[str]:
+    """The quantities without a label that are beyond the tolerance; these have no interval."""
     sd, mean = view.tolerance
-    return any(abs(_ratio(r) - 1) > sd or abs(float(r.get("bias") or 0.0)) > mean for r in rows)
+    far = lambda r: abs(_ratio(r) - 1) > sd or abs(float(r.get("bias") or 0.0)) > mean
+    return [str(r["parameter"]) for r in rows if far(r)]
+
+
+def _constant(names: list[str]) -> str:
+    """What has no sd to compare, because it does not vary under the reference."""
+    return f"{listed([code(n) for n in names])} {'does' if len(names) == 1 else 'do'} not vary" if names else ""
 
 
 def _ratio(row: dict[str, Any]) -> float:
@@ -81,10 +95,12 @@ def _ratio(row: dict[str, Any]) -> float:
     return 1.0 if value is None or not np.isfinite(value) else float(value)
 
 
-def _otherwise(view: View, method: str) -> str:
-    labelled, free = ("something", "nothing") if _off(view, method) else ("nothing", "something")
+def _otherwise(view: View, method: str, beyond: list[str]) -> str:
     name = view.label(method)
-    return f"Under {name} {labelled} labelled is clearly off, but {free} without a label is beyond the tolerance"
+    if not beyond:
+        return f"Under {name} something labelled is clearly off, but nothing without a label is beyond the tolerance"
+    free = f"{listed([code(n) for n in beyond])} {'is' if len(beyond) == 1 else 'are'} beyond the tolerance"
+    return f"Under {name} nothing labelled is clearly off, but {free}"
 
 
 def _furthest(view: View, rows: list[dict[str, Any]]) -> str:

@@ -9,8 +9,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from vi_vs_mcmc.report.folder import Run
+from vi_vs_mcmc.report.words import number
 
 DRAWS = 25  # ellipses per component
+OFTEN = 0.95  # share of draws in which a component owns a row, from which it is judged
 Array = NDArray[np.float64]
 
 
@@ -34,7 +36,7 @@ class Mixture:
     responsibilities: Array | None  # (row, component)
     owner: str | None  # whose responsibilities they are
     components: dict[str, Components]  # the reference first
-    occupied: list[int]  # components that own rows, so that drawing them says something
+    occupied: list[int]  # components that nearly always own a row, so that drawing them says something
 
 
 def mixture(run: Run) -> Mixture | None:
@@ -68,11 +70,20 @@ def mixture(run: Run) -> Mixture | None:
     )
 
 
-def empty(run: Run, number: int) -> list[int]:
-    """Components whose weight is left out of the verdict; none if that were all of them."""
-    named = {f"weights[{k}]": k for k in range(number)}
+def empty(run: Run, components: int) -> list[int]:
+    """Components that own a row too seldom, so that their weight is left out of the verdict; none if all were."""
+    named = {f"weights[{k}]": k for k in range(components)}
     out = [k for name, k in named.items() if name in run.table.parameters and name not in run.table.judged_parameters]
-    return out if len(out) < number else []
+    return out if len(out) < components else []
+
+
+def owners(run: Run) -> str:
+    """How many components own a row under the reference, on average; empty where it was not measured."""
+    rows = (run.summary.get("labels") or {}).get("label_free") or []
+    row = next((r for r in rows if r.get("parameter") == "occupied" and r.get("reference_mean") is not None), None)
+    if row is None or not row.get("reference_sd"):
+        return ""
+    return f"{number(row['reference_mean'])} ± {number(row['reference_sd'])}"
 
 
 def weights(run: Run) -> dict[str, Array] | None:

@@ -15,6 +15,7 @@ from vi_vs_mcmc.report.words import count, interval, listed, number, percent, pl
 DRAWN = 12  # optima
 HEAVY = 0.05  # weight by bounds from which an optimum that no chain visited is named
 APART = 0.1  # share of probability that two ways of weighing may place differently without a word
+_NONE = 0.005  # share of draws that no whole percent shows
 SPREAD = 0.2  # between the chains' shares of one optimum, from which they are said to differ
 
 
@@ -56,7 +57,10 @@ def _title(entry: dict[str, Any], visits: np.ndarray) -> str:
     number_ = int(entry.get("number") or listed_)
     of = f"the {count(number_)} optima found" if number_ <= listed_ else f"the {count(listed_)} best optima"
     elsewhere = 1 - float(visits[0].mean())
-    return f"Chains visited {count(seen)} of {of}; {percent(elsewhere)} of draws lie elsewhere than at the best"
+    visited = f"Chains visited {count(seen)} of {of}"
+    if elsewhere < _NONE:
+        return visited
+    return f"{visited}; {percent(elsewhere)} of draws lie elsewhere than at the best"
 
 
 def _what(view: View, entry: dict[str, Any], elbo: np.ndarray, weight: np.ndarray, visits: np.ndarray) -> str:

@@ -10,7 +10,7 @@ import xarray as xr
 from vi_vs_mcmc.figures.climb import Trace, climb
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
 from vi_vs_mcmc.report.em_steps import em_steps
-from vi_vs_mcmc.report.evidence import evidence, gap_of
+from vi_vs_mcmc.report.evidence import digits, evidence, fine, gap_of
 from vi_vs_mcmc.report.findings import sentences
 from vi_vs_mcmc.report.ratios import ratios
 from vi_vs_mcmc.report.view import View
@@ -53,7 +53,8 @@ def health_table(view: View) -> Table:
         v = view.run.summary["verdicts"][m]
         marginal = number(v.get("elbo_marginal"), 2)
         if v.get("elbo_marginal_se") is not None and v.get("elbo_marginal") is not None:
-            marginal += f" ± {number(v['elbo_marginal_se'], 2)}"
+            error = float(v["elbo_marginal_se"])
+            marginal = f"{number(v['elbo_marginal'], digits(error))} ± {fine(error)}"
         own, says = number(v.get("elbo"), 2), khat_means(v)
         if is_point(view, m):
             # the density of one point: it rises without limit as q narrows, and bounds no evidence
@@ -98,7 +99,9 @@ def ceiling(view: View, method: str) -> tuple[float, str] | None:
     found = gap_of(view, method)
     if found is None or found.labels == 0:
         return value, "log evidence"
-    return value - found.labels, "log evidence of one labelling"
+    every = float((view.run.summary.get("evidence") or {}).get("labels") or 0.0)
+    one = abs(found.labels - every) < 1e-6
+    return value - found.labels, f"log evidence of {'one labelling' if one else 'its labellings'}"
 
 
 def is_point(view: View, method: str) -> bool:
@@ -147,7 +150,7 @@ def _trace(x: np.ndarray, y: np.ndarray, *, best: bool) -> Trace | None:
 
 def _unit(view: View, method: str) -> str:
     group = _variational(view, method)
-    return "step" if group is not None and "elbo_step" in group else "sweep"
+    return "step" if group is not None and {"elbo_step", "log_joint"} & set(group) else "sweep"
 
 
 def _climbs(view: View, traced: list[str]) -> Block:
@@ -158,21 +161,23 @@ def _climbs(view: View, traced: list[str]) -> Block:
         value, name = tops[m] or (None, "")
         fig = climb(traces, view.styles[m], unit, ceiling=value, ceiling_name=name)
         several = f", {plural(len(traces), 'restart')}" if len(traces) > 1 else ""
-        window = ", mean of a window of steps" if unit == "step" else ""
+        group, height = _variational(view, m), "log p at its point" if is_point(view, m) else "ELBO"
+        window = ", mean of a window of steps" if group is not None and "elbo_step" in group else ""
         panels.append(
             Panel(
                 f"elbo{i}",
                 fig,
-                f"ELBO of {view.styles[m].label} by {unit}",
+                f"{height} of {view.styles[m].label} by {unit}",
                 f"{view.styles[m].label}{several}",
-                f"ELBO of log p at its point, nats{window}" if is_point(view, m) else f"ELBO, nats{window}",
+                f"{height}, nats{window}",
             )
         )
         for r, t in enumerate(traces):
             body.append([view.label(m), str(r), count(t.x[-1]), number(float(t.y[-1]), 3)])
     title, what = _climb_words(view, traced, tops)
     known = {t[1] for t in tops.values() if t}
-    bound = f" towards the {listed(sorted(known), 'or')}, which no bound can pass" if known else ""
+    names = listed([f"the {name}" for name in sorted(known)], "or")
+    bound = f" towards {names}, which no bound can pass" if known else ""
     read = (
         f"Each line is one fit climbing{bound}. Flat at the end means finished; flat at "
         "different heights means several modes, or a family with several optima. Heights of different "
@@ -200,7 +205,7 @@ def _climb_words(view: View, traced: list[str], tops: dict[str, tuple[float, str
             runs.setdefault(counts, []).append(view.label(m))
         elif verdict.get("status_sentence"):
             rest.append(f"{view.label(m)}: {str(verdict['status_sentence']).rstrip('.')}")
-    for name in ("log evidence of one labelling", "log evidence"):
+    for name in ("log evidence of one labelling", "log evidence of its labellings", "log evidence"):
         under = {m: t[0] for m in traced if (t := tops[m]) and t[1] == name}
         ends = {m: float(max(t.y[-1] for t in _elbo(view, m) or [])) for m in under}
         gaps = [f"{view.label(m)} {number(under[m] - end)}" for m, end in ends.items()]
@@ -270,7 +275,7 @@ def _likelihood_words(name: str, bound: np.ndarray, likelihood: np.ndarray) -> t
     a, b = _settled(bound), _settled(likelihood)
     drop = float(likelihood.max() - likelihood[-1])
     fall = (
-        f" It was {number(drop, 2)} nats higher at sweep {int(likelihood.argmax()) + 1} and gave that up "
+        f" The likelihood was {number(drop, 2)} nats higher at sweep {int(likelihood.argmax()) + 1} and gave that up "
         "for a better bound."
         if drop > 0.05
         else ""

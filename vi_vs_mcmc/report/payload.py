@@ -13,10 +13,11 @@ from vi_vs_mcmc.figures.canvas import clipped, safe
 from vi_vs_mcmc.figures.palette import TOKENS
 from vi_vs_mcmc.figures.rows import strip_grid
 from vi_vs_mcmc.report import coverage
+from vi_vs_mcmc.report.findings import points
 from vi_vs_mcmc.report.in_data import rows_say
 from vi_vs_mcmc.report.mixture import mixture
 from vi_vs_mcmc.report.reference import ranks_say
-from vi_vs_mcmc.report.shapes import matrix_says, pair_says
+from vi_vs_mcmc.report.shapes import links, marginal_says, matrix_says, pair_says
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import code, rough
 
@@ -33,6 +34,7 @@ def payload(view: View) -> dict[str, Any]:
         "axis": [safe(clipped(name, 30)) for name in view.names],
         "reference": view.reference,
         "methods": view.methods,
+        "wide": view.wide,
         "label": {m: view.styles[m].label for m in view.draws},
         "safe": {m: safe(view.styles[m].label) for m in view.draws},
         "look": {m: {"color": s.color, "symbol": s.symbol, "dash": s.dash} for m, s in view.styles.items()},
@@ -44,6 +46,7 @@ def payload(view: View) -> dict[str, Any]:
         "dens": {
             m: np.rint(np.clip(d / tops[:, None], 0, 1) * _STEPS).astype(int).tolist()
             for m, d in view.densities.items()
+            if m not in points(view)
         },
         "held": {m: _short(100 * h.T, 4) for m, h in view.held.items()},
         "apart": {j: _apart(view, j) for j in view.apart},
@@ -53,15 +56,16 @@ def payload(view: View) -> dict[str, Any]:
         "ratio": {m: _short(view.column(m, "sd_ratio"), 5) for m in view.methods},
         "ranks": view.ranks.tolist(),
         "partners": view.partners if pairs else [],
-        "between": {m: [_short(c[j, view.partners[j]], 4) for j in n] for m, c in view.correlations.items()}
+        "between": {m: [_short(links(view, m)[j, view.partners[j]], 4) for j in n] for m in view.draws}
         if pairs
         else {},
         "dots": _short(view.dots, 5),
-        "matrices": {m: _short(c[np.ix_(view.matrix, view.matrix)], 3) for m, c in view.correlations.items()}
+        "matrices": {m: _short(links(view, m)[np.ix_(view.matrix, view.matrix)], 3) for m in view.draws}
         if pairs
         else {},
         **_components(view),
         "say": {
+            "marginal": [marginal_says(view, j) for j in n],
             "coverage": [["", coverage.says(view, j)] for j in n],
             "pair": [pair_says(view, j) for j in n] if pairs else [],
             "ranks": [ranks_say(view, j) for j in n],
@@ -108,7 +112,7 @@ def _apart(view: View, j: int) -> dict[str, Any]:
 def _top(view: View, j: int) -> list[float]:
     """The height at which densities are cut: the tallest, unless a spike would flatten the reference."""
     own = float(view.densities[view.reference][j].max())
-    tallest = max(float(d[j].max()) for d in view.densities.values())
+    tallest = max(float(d[j].max()) for m, d in view.densities.items() if m not in points(view))
     return [min(tallest, 6 * own) if own > 0 else tallest]
 
 

@@ -156,5 +156,6 @@ def _tile(check: dict[str, Any]) -> Tile:
     passed = bool(check.get("passed"))
     wanted = re.sub(r"(?<=\d) ?%", "\u202f%", wanted)
     name = capital(str(check["name"]))
-    shown = number(value, 4) if 0.9 < value < 1.1 else trimmed(value, 3) if abs(value) < 100 else count(value)
+    rhat = str(check["name"]).startswith("R-hat")
+    shown = number(value, 4) if rhat else trimmed(value, 3) if abs(value) < 100 else count(value)
     return Tile(name, shown, f"{'passes' if passed else 'fails'}: {wanted}".rstrip(": "), passed)

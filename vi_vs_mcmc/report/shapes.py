@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vi_vs_mcmc.figures.correlation import correlation
 from vi_vs_mcmc.figures.marginal import marginal
 from vi_vs_mcmc.figures.pair import Moments, pair
 from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
-from vi_vs_mcmc.report.findings import centred, find, no_conclusion, points, sentences, unsettled
+from vi_vs_mcmc.report.findings import centred, find, limits, no_conclusion, points, sentences, unsettled
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import code, listed, number, percent
+from vi_vs_mcmc.report.words import code, interval, listed, number, percent
 
 THUMBNAILS = 36
 _WEAK = 0.1  # a correlation, or a change of one, that is not worth a heading
@@ -25,6 +26,45 @@ def shapes(view: View) -> Section:
     if len(view.names) < 2:
         intro = "The one parameter, under every method."
     return Section("shapes", "Shapes", intro, tuple(blocks))
+
+
+def marginal_says(view: View, j: int) -> tuple[str, str]:
+    """Heading and sentence of the marginal when parameter j is chosen."""
+    if view.failed or not view.standing:
+        return _marginal_words(view)
+    name = code(view.names[j])
+    if j in view.apart or not view.judged[j]:
+        return f"No verdict rests on {name}", ""
+    sd_tolerance, mean_tolerance = view.tolerance
+    widths, clauses, off = [], [], False
+    for m in centred(view):
+        left, right = (float(v[j]) for v in limits(view, m, "bias"))
+        off |= left > mean_tolerance or right < -mean_tolerance
+    for m in view.standing:
+        ratio, (low, high) = view.column(m, "sd_ratio")[j], (float(v[j]) for v in limits(view, m, "sd_ratio"))
+        if not np.isfinite(ratio):
+            continue
+        wrong = high < 1 - sd_tolerance or low > 1 + sd_tolerance
+        widths.append(
+            "wrong" if wrong else "right" if low >= 1 - sd_tolerance and high <= 1 + sd_tolerance else "vague"
+        )
+        bounds = interval(low, high) if high > low else ""
+        clauses.append(f"under {view.label(m)}{'' if clauses else ' is'} {number(ratio)} {bounds}".rstrip())
+    if "wrong" in widths:
+        title = f"Neither the centre nor the width of {name} agrees"
+        title = title if off else f"The centre of {name} agrees; its width does not"
+    elif "vague" in widths:
+        title = f"The centre of {name} {'does not agree' if off else 'agrees'}; its width is too close to call"
+    else:
+        title = f"The width of {name} agrees; its centre does not" if off else f"Centre and width of {name} agree"
+    clause = f"its sd {listed(clauses)} times that under {view.reference_label}" if clauses else ""
+    return title, sentences(clause, unsettled(view))
+
+
+def links(view: View, method: str) -> NDArray[np.float64]:
+    """Correlations of all pairs, (parameter, parameter); a point has none."""
+    found = view.correlations[method]
+    return np.full_like(found, np.nan) if method in points(view) else found
 
 
 def pair_says(view: View, j: int) -> tuple[str, str]:
@@ -65,7 +105,10 @@ def matrix_says(view: View, method: str) -> tuple[str, str]:
     a, b = np.unravel_index(int(change.argmax()), change.shape)
     pair_of = f"{code(view.names[of[a]])} and {code(view.names[of[b]])}"
     if method in points(view) and not view.failed:
-        return f"{name} is one point: no two of its parameters vary together", ""
+        return (
+            f"{name} is one point: no two of its parameters vary together",
+            "A point has no correlations, so its two panels are blank.",
+        )
     what = f"The largest difference is between {pair_of}: {number(before[a, b], sign=True)} under {label}, "
     what += f"{number(after[a, b], sign=True)} under {name}."
     if view.failed:
@@ -95,7 +138,9 @@ def _marginal(view: View) -> Block:
         "each with "
         "its furthest sd ratio; press one to choose it."
     )
-    fig = marginal(view.grids[j], {m: view.densities[m][j] for m in view.draws}, view.reference, view.styles)
+    curves = {m: view.densities[m][j] for m in view.draws if m not in points(view)}
+    single = {m: float(view.mean[m][j]) for m in points(view)}
+    fig = marginal(view.grids[j], curves, view.reference, view.styles, single)
     panel = Panel("marginal", fig, "marginal posterior of the chosen parameter", following="parameter")
     return Block("marginal", title, what, read, [panel], kind="marginal")
 
@@ -164,7 +209,7 @@ def _matrix(view: View) -> Block:
     of, m, label = view.matrix, view.against, view.reference_label
     title, what = matrix_says(view, m)
     names = [view.names[i] for i in of]
-    before, after = (view.correlations[k][np.ix_(of, of)] for k in (view.reference, m))
+    before, after = (links(view, k)[np.ix_(of, of)] for k in (view.reference, m))
     limit = matrix_limit(view)
     some = f"The {len(of)} parameters furthest off are shown. " if len(of) < len(view.counted) else ""
     read = (
@@ -213,7 +258,7 @@ def _matrix_table(view: View) -> Table:
 
 def _link(view: View, method: str, a: int, b: int) -> float:
     """A correlation; a point has none."""
-    return np.nan if method in points(view) else float(view.correlations[method][a, b])
+    return float(links(view, method)[a, b])
 
 
 def _noise(view: View, method: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,13 +94,19 @@ def sparks(view: View, j: int, methods: list[str], *, coarse: bool = False) -> t
 
 def _row(view: View, method: str, start: float) -> Row:
     verdict = view.run.summary["verdicts"][method]
-    worst = verdict.get("worst_parameter") or verdict.get("worst_bias_parameter")
-    j = view.names.index(worst) if worst in view.names else view.order[0]
+    j = _shown(view, verdict)
     shade, lines = sparks(view, j, [method])
     bar, heard = _bar(view, method, verdict, start)
     badges = [Badge(capital(w), _kind(w)) for w in view.words(method)]
     sentence = str(verdict.get("sentence") or "")
     return Row(view.styles[method], badges, sentence, view.names[j], lines[method], shade, bar, heard)
+
+
+def _shown(view: View, verdict: dict[str, Any]) -> int:
+    """The parameter that the sentence names first, so that the picture shows what is read; else the worst."""
+    named = re.findall(r"`([^`]+)`", str(verdict.get("sentence") or ""))
+    wanted = [*named, verdict.get("worst_parameter"), verdict.get("worst_bias_parameter")]
+    return next((view.names.index(n) for n in wanted if n in view.names), view.order[0])
 
 
 def _kind(word: str) -> str:

@@ -18,6 +18,7 @@ from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import code, interval, listed, number, percent
 
 ROWS = 40  # of the table
+_ABOVE = 0.005  # above 1: a predicted ratio that two digits show as more than 1
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ def block(view: View) -> Block | None:
         "some correlations. Below it, look elsewhere: at the optimiser, at hidden labels that the family also treats as "
         "independent, or at a shape that is not normal."
     )
+    if any((g.predicted[g.known] > 1 + _ABOVE).any() for g in gaps.values()):
+        read += (
+            " A prediction can lie above 1: a weight or a covariance is a mix of several unconstrained coordinates, and "
+            "where these move against each other the mix widens once each moves alone."
+        )
     if _price(view) and not view.failed:
         read += " A nat of uncertainty is a factor of 2.7 in the volume that a posterior fills."
     panel = Panel("why", fig, "sd ratio observed against sd ratio predicted", "sd ratio observed", "log")
@@ -108,8 +114,10 @@ def _title(view: View, method: str, gap: Gap) -> str:
         if observed < 1 - near:
             return f"Correlations predict {name}’s narrowness: {differ}"
         return f"Correlations take little from {name}, as predicted: {differ.replace('predicted and observed ', '')}"
-    if gap.wider < -near:
+    if gap.wider < -near and observed < 1 - view.tolerance[0]:
         return f"{name} is narrower than correlations explain, {by}"
+    if gap.wider < -near:
+        return f"{name}’s median sd is within the tolerance; correlations predict wider ones, {by}"
     if gap.wider > near:
         return f"{name} is wider than a factorised normal would be, {by}"
     return f"Correlations explain {name}’s widths on the whole, not one by one: {differ}"

@@ -66,8 +66,12 @@ def count(value: int | float | None) -> str:
     """A whole number with narrow spaces between thousands."""
     if value is None or not math.isfinite(value):
         return NONE
-    text = f"{round(value):,}"
-    return text.replace(",", NARROW if abs(value) >= 10_000 else "").replace("-", "−")
+    return f"{round(value):,}".replace(",", NARROW).replace("-", "−")
+
+
+def grouped(text: str) -> str:
+    """A recorded sentence, its whole numbers written as `count` writes them."""
+    return re.sub(rf"(?<![\w.{NARROW}])\d{{4,}}(?![\w.]*\w)", lambda found: count(int(found[0])), text)
 
 
 def percent(value: float | None, digits: int = 0) -> str:
@@ -89,13 +93,14 @@ def spelled(value: int) -> str:
     return _SMALL[value] if 0 <= value < len(_SMALL) else count(value)
 
 
-def share(part: int, total: int, noun: str) -> str:
+def share(part: int, total: int, noun: str, many: str | None = None) -> str:
     """Three of five sds, six of 18 sds, all four sds, both sds, the one sd."""
+    many = many or f"{noun}s"
     if total == 1:
         return f"the one {noun}" if part else f"no {noun}"
     if part == total:
-        return f"both {noun}s" if total == 2 else f"all {spelled(total)} {noun}s"
-    return f"{spelled(part)} of {spelled(total)} {noun}s"
+        return f"both {many}" if total == 2 else f"all {spelled(total)} {many}"
+    return f"{spelled(part)} of {spelled(total)} {many}"
 
 
 def capital(text: str) -> str:
@@ -152,7 +157,7 @@ def plain(text: str) -> str:
 def _code_or_plain(piece: str) -> Markup:
     if len(piece) > 1 and piece.startswith("`") and piece.endswith("`"):
         return Markup("<code>{}</code>").format(piece[1:-1])
-    escaped = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", str(escape(piece)))
+    escaped = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", str(escape(grouped(piece))))
     escaped = re.sub(r"(?<=[\[\s,])-(?=\d)", "−", escaped)
     escaped = re.sub(r"(\[[−\d.]+), (?=[−\d.]+\])", rf"\1,{FIXED}", escaped)
     escaped = re.sub(r"(?<=\d) %", f"{NARROW}%", escaped)
