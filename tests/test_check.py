@@ -53,6 +53,28 @@ def test_files_give_a_run_folder_and_page(tmp_path):
     assert "advi" in page.read_text("utf-8")
 
 
+def test_a_method_that_no_file_can_be_called_has_a_page_all_the_same(tmp_path):
+    a, b = tree(0.6, draws=100), tree(draws=100)
+    a.attrs["method"], b.attrs["method"] = "ours/<b>1</b>", "ours-<b>1<-b>"
+    found = vm.check(a, b)
+    assert set(found.posteriors) == {"ours/<b>1</b> (vi)", "ours-<b>1<-b> (mcmc)"}
+    page = found.save(tmp_path / "run").read_text("utf-8")
+    assert "ours/&lt;b&gt;1&lt;/b&gt;" in page
+    assert len(list((tmp_path / "run" / "posteriors").glob("*.nc"))) == 2
+
+
+@pytest.mark.parametrize("other", [tree()["posterior"].to_dataset(), None])
+def test_what_is_neither_a_tree_nor_a_file_is_refused(other):
+    with pytest.raises(vm.DataError, match=f"mcmc is of type {type(other).__name__}; want a DataTree"):
+        vm.check(tree(), other)
+
+
+@pytest.mark.parametrize("tolerance", ["10%", None])
+def test_a_tolerance_must_be_a_number(tolerance):
+    with pytest.raises(vm.SettingError, match=r"tolerance is .*; want a number"):
+        vm.check(tree(), tree(), tolerance=tolerance)
+
+
 def test_a_constant_parameter_is_left_out_with_its_reason():
     a, b = tree(0.9), tree()
     for t in (a, b):
@@ -184,3 +206,9 @@ def test_a_scalar_that_moves_by_rounding_only_is_constant():
         jitter = 1 + 1e-16 * np.random.default_rng(0).integers(-2, 3, (4, 1000))
         t["posterior"] = DataTree(t["posterior"].to_dataset().assign(one=(("chain", "draw"), jitter)))
     assert {"parameter": "one", "reason": "it is constant"} in vm.check(a, b).summary["reference"]["left_out"]
+
+
+def test_a_scalar_that_moves_by_more_than_rounding_is_judged_however_far_from_zero():
+    a, b = (tree(0.001, draws=200, shift=1e9) for _ in range(2))
+    found = vm.check(a, b)
+    assert not found.summary["reference"]["left_out"]

@@ -38,9 +38,17 @@ def test_a_run_folder_is_written_checked_and_rendered_again(run):
     before = Path("here/report.html").read_bytes()
     assert run("report", "here")[0] == 0
     assert Path("here/report.html").read_bytes() == before
-    code, _, _ = run("check", "here/posteriors/cavi.nc", "--against", "here/posteriors/nuts.nc", "--out", "there")
+    earlier = ("summary.json", "posteriors/gibbs.nc", "posteriors/mine.nc", "figures/old.html")
+    for name in earlier:
+        Path("there", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("there", name).write_text("of an earlier run")
+    Path("here/posteriors/nuts.nc").replace("there/posteriors/mine.nc")
+    code, _, _ = run("check", "here/posteriors/cavi.nc", "--against", "there/posteriors/mine.nc", "--out", "there")
     assert code == 0
     assert Path("there/report.html").exists()
+    left = {path.name for path in Path("there/posteriors").iterdir()}
+    assert left == {"cavi.nc", "nuts.nc", "mine.nc"}  # mine: the run was made from it
+    assert not Path("there/figures/old.html").exists()
 
 
 def test_a_csv_and_settings_reach_the_model_json_is_the_summary_strict_exits_1_and_the_command_holds_the_seed(
@@ -50,9 +58,10 @@ def test_a_csv_and_settings_reach_the_model_json_is_the_summary_strict_exits_1_a
     rows = [f"{a!r},{b!r},leaf" for a, b in lecture.table.values.tolist()]
     Path("leaves.csv").write_text("\n".join([header, *rows]))
     arguments = ("compare", "gmm", "--data", "leaves.csv", "--set", "concentration=2", *FEW[:-2], "--strict", "--json")
-    code, out, _ = run(*arguments)
+    code, out, err = run(*arguments)
     summary = json.loads(out)
     assert code == 1  # overconfident
+    assert {"left out: kind (text)", f"seed {summary['seed']}"} <= set(err.splitlines())
     assert summary == json.loads(Path("reports/gmm-leaves/summary.json").read_text("utf-8"))
     assert summary["command"] == " ".join(("vi-vs-mcmc", *arguments, "--seed", str(summary["seed"])))
     assert summary["data"]["columns"] == ["height", "width"]
@@ -115,6 +124,26 @@ BAD = {  # name: (arguments, exit code, words that must be said)
     "a missing file": (("compare", "gmm", "--data", "missing.csv"), 3, "missing.csv"),
     "a missing posterior": (("check", "a.nc", "--against", "b.nc"), 3, "no file a.nc"),
     "an empty run folder": (("report", "."), 3, "comparison.csv"),
+    "a seed below 0 of a study": (("study", "overlap", "--seed", "-1"), 2, "seed is -1; want a whole number"),
+    "a seed below 0 of calibration": (("study", "calibration", "--seed", "-1"), 2, "seed is -1; want a whole number"),
+    "an endless separation": (("study", "overlap", "--separations", "2,inf"), 2, "separation is inf; want 0 to 1e+06"),
+    "a huge separation": (
+        ("study", "calibration", "--separations", "1e300"),
+        2,
+        "separation is 1e+300; want 0 to 1e+06",
+    ),
+    "a study of its own reference": (("study", "overlap", "--method", "nuts"), 2, "is the reference"),
+    "a method that a study names twice": (
+        ("study", "calibration", "--method", "cavi", "--method", "cavi"),
+        2,
+        "'cavi' is named twice",
+    ),
+    "a method that does not apply to a study": (
+        ("study", "calibration", "--method", "exact"),
+        2,
+        "exact sums over 2^60 assignments",
+    ),
+    "a reference that does not apply": (("compare", "gmm", "--reference", "exact"), 2, "exact sums over 3^500"),
     "separations that are words": (("study", "overlap", "--separations", "near"), 2, "want numbers"),
 }
 
@@ -190,6 +219,42 @@ def test_an_interrupt_that_an_import_turned_into_another_error_exits_130(run, mo
     monkeypatch.setattr("vi_vs_mcmc.plugins.load", interrupted)
     code, _, err = run("compare", "gmm")
     assert (code, err) == (130, "vi-vs-mcmc: interrupted\n")
+
+
+def test_an_error_that_nobody_foresaw_exits_70_with_its_traceback(run, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setattr("vi_vs_mcmc.plugins.load", broken)
+    code, _, err = run("compare", "gmm")
+    assert code == cli.UNEXPECTED == 70
+    assert err.startswith("Traceback")
+    assert err.endswith("RuntimeError: not foreseen\n")
+
+
+def test_a_damaged_record_of_a_study_is_named(run):
+    Path("broken").mkdir()
+    Path("broken/study.json").write_text("{")
+    code, _, err = run("study", "calibration", "--out", "broken")
+    assert code == 3
+    assert "broken/study.json cannot be read as JSON" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("finished", [None, "study.csv", "probabilities.csv"])
+def test_a_study_binds_its_folder_once_something_is_finished(run, monkeypatch, finished):
+    def stop(*_, **__):
+        raise SettingError("begun")
+
+    monkeypatch.setattr(importlib.import_module("vi_vs_mcmc.study"), "compare", stop)
+    assert "begun" in run("study", "overlap", "--out", "here", "--rows", "20")[2]
+    assert json.loads(Path("here/study.json").read_text("utf-8"))["rows"] == 20
+    if finished is not None:
+        Path("here", finished).write_text("separation,replicate,verdict,method,parameter\n")
+    _, _, err = run("study", "overlap", "--out", "here", "--rows", "30")
+    assert ("begun" if finished is None else "holds a study with rows = 20, not 30") in err
+    assert run("study", "overlap", "--out", "here", "--seed", "-1")[0] == 2
+    assert json.loads(Path("here/study.json").read_text("utf-8"))["rows"] == (30 if finished is None else 20)
 
 
 def test_an_interrupt_exits_130(run, monkeypatch):

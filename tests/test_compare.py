@@ -215,6 +215,13 @@ def test_float32_arrays_are_promoted_with_a_warning():
         ({"methods": ["cavi"], "draws": 300, "max_draws": 200}, "max_draws is 200; want a whole number, 300 or more"),
         ({"methods": ["svi"]}, "svi wants a guide"),
         ({"methods": ["cavi"], "tolerance": 2.0}, "tolerance is 2.0"),
+        ({"methods": ["cavi"], "tolerance": "10%"}, "tolerance is '10%'; want a number"),
+        ({"methods": ["cavi"], "tolerance": None}, "tolerance is None; want a number"),
+        ({"methods": ["cavi"], "seed": "a"}, "seed is 'a'; want a whole number"),
+        ({"methods": ["cavi"], "seed": float("nan")}, "seed is nan; want a whole number"),
+        ({"methods": "cavi"}, "methods is 'cavi'; want a list"),
+        ({"methods": vm.CAVI()}, "want a list"),
+        ({"methods": ["cavi", "exact"]}, r"exact sums over 3\^500 assignments"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_any_work(lecture, arguments, words):
@@ -238,9 +245,53 @@ def test_a_discrete_site_is_refused_with_the_way_out():
         vm.compare(vm.Problem(program), methods=["svi:AutoNormal"])
 
 
-def test_a_model_without_closed_form_refuses_cavi():
+@pytest.mark.parametrize("method", ["cavi", "gibbs", "lrvb", "exact", "em"])
+def test_a_model_without_closed_form_refuses_what_needs_one_before_any_fit(monkeypatch, method):
     def program():
         numpyro.sample("x", dist.Normal())
 
-    with pytest.raises(vm.SettingError, match="cavi needs a closed-form structure"):
-        vm.compare(vm.Problem(program), methods=["cavi"])
+    monkeypatch.setattr(vm.SVI, "fit", lambda *_, **__: pytest.fail("a fit was begun"))
+    for settings in ({"methods": ["svi:AutoNormal", method]}, {"methods": ["svi:AutoNormal"], "reference": method}):
+        with pytest.raises(vm.SettingError, match=f"{method} needs a c.* structure"):
+            vm.compare(vm.Problem(program), **settings)
+
+
+def test_a_function_is_no_problem():
+    for call in (lambda it: vm.compare(it), lambda it: vm.fit(it, "nuts")):
+        with pytest.raises(vm.SettingError, match=r"problem is a function; want a Problem, from Problem\(program"):
+            call(lambda: None)
+
+
+def test_text_is_no_data():
+    with pytest.raises(vm.DataError, match="argument 0 is an array of text; want numbers"):
+        vm.Problem(lambda x: None, args=(np.array(["a", "b"]),))
+
+
+@pytest.mark.parametrize(
+    ("site", "plate", "words"),
+    [
+        ("chain", "n", "site 'chain' is called as a dimension of every posterior"),
+        ("draw", "n", "site 'draw' is called as a dimension of every posterior"),
+        ("a/b", "n", "site 'a/b' has a slash"),
+        ("n", "n", "all sites must have unique names but got `n` duplicated"),
+        ("x", "draw", "site 'x' has a dimension 'draw'"),
+    ],
+)
+def test_a_name_that_no_file_of_draws_can_hold_is_refused(site, plate, words):
+    def program():
+        with numpyro.plate(plate, 3):
+            numpyro.sample(site, dist.Normal())
+
+    with pytest.raises(vm.SettingError, match=words):
+        vm.compare(vm.Problem(program), methods=["svi:AutoNormal"])
+
+
+def test_a_site_called_as_a_dimension_is_refused():
+    problem = vm.Problem(lambda: numpyro.sample("x", dist.Normal(jnp.zeros(3))), dims={"x": ("x",)})
+    with pytest.raises(vm.SettingError, match="site 'x' is called as a dimension of site 'x'; rename"):
+        vm.fit(problem, "svi:AutoNormal")
+
+
+def test_small_scales_of_a_prior_are_not_rounded_away():
+    problem = vm.load("gmm")(np.arange(8.0).reshape(4, 2) ** 2, components=2, scale=[[1.23456e-9, 0], [0, 0.5]])
+    assert "scale [[1.235e-09, 0], [0, 0.5]]; degrees of freedom 6" in problem.priors

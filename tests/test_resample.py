@@ -149,6 +149,16 @@ def test_it_is_saved_and_read_like_any_posterior(tmp_path):
     back = posterior.load(tmp_path / "it.nc")
     assert back["posterior"].to_dataset().equals(found["posterior"].to_dataset())
     assert back.attrs["ess"] == pytest.approx(found.attrs["ess"])
+    posterior.save(gaussian(5), tmp_path / "vi.nc")
+    again = resample(tmp_path / "vi.nc", seed=0)
+    assert again["posterior"].to_dataset().equals(found["posterior"].to_dataset())
+
+
+def test_what_is_neither_a_tree_nor_a_file_is_refused():
+    with pytest.raises(DataError, match="tree is of type NoneType; want a DataTree"):
+        resample(None, seed=0)
+    with pytest.raises(DataError, match=r"no file missing\.nc"):
+        resample("missing.nc", seed=0)
 
 
 def test_a_heavy_tail_is_refused_with_its_numbers_and_what_to_do_instead():

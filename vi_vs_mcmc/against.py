@@ -19,7 +19,7 @@ from vi_vs_mcmc.names import percent
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.verdict import Tolerance, judge
 
-CONSTANT = 1e-10  # relative range within which a scalar moves by rounding only
+ROUNDING = 64  # spacings of the floating-point numbers, within which a scalar moves by rounding only
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,18 @@ def look(
 def constant(draws: np.ndarray) -> np.ndarray:
     """Which scalars have no spread, (parameter,) bool, from (chain, draw, parameter): most draws are equal, to rounding."""
     low, high = np.quantile(draws, [0.16, 0.84], axis=(0, 1))
-    return high - low <= CONSTANT * np.abs(draws).max((0, 1))
+    return high - low <= _rounding(draws)
+
+
+def _rounding(draws: np.ndarray) -> np.ndarray:
+    """The range that rounding alone can give, (parameter,)."""
+    return ROUNDING * np.spacing(np.abs(draws).max((0, 1)))
 
 
 def _judged(problem: Problem | None, tree: DataTree, truth: Marginals) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Which scalars count, (parameter,), and why the others do not: constants, and components that own no row."""
     draws = truth.draws.values
-    fixed = np.ptp(draws, axis=(0, 1)) <= CONSTANT * np.abs(draws).max((0, 1))
+    fixed = np.ptp(draws, axis=(0, 1)) <= _rounding(draws)
     words = np.where(fixed, "it is constant", "it has one value in most draws")
     still = constant(draws)
     reasons = {name: str(w) for name, w, is_still in zip(truth.parameters, words, still, strict=True) if is_still}

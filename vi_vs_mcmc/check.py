@@ -10,8 +10,9 @@ from xarray import DataArray, Dataset, DataTree
 from vi_vs_mcmc import labels, posterior, record
 from vi_vs_mcmc.against import Measured, constant, look
 from vi_vs_mcmc.deeper import deepened
-from vi_vs_mcmc.errors import DataError, SettingError
+from vi_vs_mcmc.errors import DataError, SettingError, real
 from vi_vs_mcmc.metrics.marginals import marginals
+from vi_vs_mcmc.names import file_name
 from vi_vs_mcmc.record import Comparison
 from vi_vs_mcmc.verdict import Tolerance
 
@@ -38,8 +39,8 @@ def check(
         SettingError: `exchangeable` is not a dimension of any parameter.
     """
     began = time.perf_counter()
-    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=tolerance)
-    trees = {"vi": _read(vi), "mcmc": _read(mcmc)}
+    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=real("tolerance", tolerance))
+    trees = {"vi": posterior.read(vi, "vi"), "mcmc": posterior.read(mcmc, "mcmc")}
     names = _names(vi, mcmc, trees)
     sites = _common(trees["vi"], trees["mcmc"], names)
     approximate, reference = (_only(trees[side], sites) for side in ("vi", "mcmc"))
@@ -71,12 +72,11 @@ def check(
     )
 
 
-def _read(source: DataTree | str | Path) -> DataTree:
-    return source if isinstance(source, DataTree) else posterior.load(source)
-
-
 def _names(vi, mcmc, trees) -> tuple[str, str]:
-    """What the two are called: by the method they were made with, else their file names, else `vi` and `mcmc`."""
+    """What the two are called: by the method they were made with, else their file names, else `vi` and `mcmc`.
+
+    Names of which one file would be made are told apart.
+    """
 
     def name(source, tree: DataTree, default: str) -> str:
         if "method" in tree.attrs:
@@ -84,7 +84,8 @@ def _names(vi, mcmc, trees) -> tuple[str, str]:
         return Path(source).stem if isinstance(source, str | Path) else default
 
     first, second = name(vi, trees["vi"], "vi"), name(mcmc, trees["mcmc"], "mcmc")
-    return (first, second) if first != second else (f"{first} (vi)", f"{second} (mcmc)")
+    apart = file_name(first) != file_name(second)
+    return (first, second) if apart else (f"{first} (vi)", f"{second} (mcmc)")
 
 
 def _common(vi: DataTree, mcmc: DataTree, names: tuple[str, str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 
 EXIT = {SettingError: 2, DataError: 3, NumericalError: 4}
+UNEXPECTED = 70  # an error of this package: EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 
 Methods = Annotated[
@@ -81,9 +83,12 @@ def compare(
     if columns is not None:
         arguments["columns"] = [c.strip() for c in columns.split(",")]
     problem = load(model)(data, **arguments)
-    terminal.warn(problem.table.warnings if problem.table is not None else ())
+    if problem.table is not None:
+        terminal.warn(problem.table.warnings)
+        terminal.left_out(problem.table.not_numeric)
+    chosen = seed is None
     seed = chosen_seed(seed)
-    with terminal.progress() as note:
+    with terminal.progress(f"seed {seed}" if chosen else None) as note:
         found = run(
             problem,
             methods=[with_restarts(m, restarts) for m in method or defaults(problem)],
@@ -97,7 +102,7 @@ def compare(
             command=terminal.command(seed),
             progress=note,
         )
-        page = found.save(folder)
+        page = _saved(found, folder)
     _finish(found, page, as_json=as_json, strict=strict)
 
 
@@ -116,7 +121,7 @@ def check(
 
     folder = terminal.writable(out or Path("reports") / f"{vi.stem}-against-{against.stem}")
     found = run(vi, against, tolerance=tolerance, exchangeable=exchangeable, command=terminal.command(None))
-    _finish(found, found.save(folder), as_json=as_json, strict=strict)
+    _finish(found, _saved(found, folder, vi, against), as_json=as_json, strict=strict)
 
 
 @app.command()
@@ -233,7 +238,8 @@ def main() -> None:
         message = getattr(error, "format_message", None)
         if callable(message) and hasattr(error, "exit_code"):  # a usage error from the parser
             _fail(str(message()), 2)
-        raise
+        traceback.print_exc()
+        sys.exit(UNEXPECTED)
     finally:
         signal.signal(signal.SIGINT, before)
     if code == INTERRUPTED:  # how the parser reports an interrupt
@@ -244,6 +250,15 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     typer.echo(f"vi-vs-mcmc: {message}", err=True)
     sys.exit(code)
+
+
+def _saved(found: Any, folder: Path, *sources: Path) -> Path:
+    """The page, in a folder that keeps no other run's files but what this one was made from."""
+    again = (folder / "summary.json").is_file()
+    page = found.save(folder)
+    if again:
+        terminal.sweep(folder, found.posteriors, sources)
+    return page
 
 
 def _finish(found: Any, page: Path, *, as_json: bool, strict: bool) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import secrets
 import time
 from collections.abc import Sequence
+from numbers import Real
+from typing import Any
 
 import jax
 from xarray import DataTree
 
 from vi_vs_mcmc import labels, posterior, record
-from vi_vs_mcmc.errors import SettingError, whole
+from vi_vs_mcmc.errors import SettingError, real, whole
 from vi_vs_mcmc.methods.cavi import CAVI, Optima
-from vi_vs_mcmc.methods.registry import Method, defaults, resolve
+from vi_vs_mcmc.methods.registry import Method, defaults, refuse, resolve, resolved
 from vi_vs_mcmc.metrics.importance import khat
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
@@ -50,10 +53,12 @@ def fit(
         An ArviZ DataTree; see `vi_vs_mcmc.posterior`.
 
     Raises:
-        SettingError: an unknown method, or a setting out of range.
+        SettingError: no problem, a method that is unknown or does not apply, or a setting out of range.
         NumericalError: the numbers left the finite ones.
     """
+    _problem(problem)
     chosen = resolve(method)
+    refuse(problem, chosen)
     chains, draws = whole("chains", chains), whole("draws", draws)
     seed = chosen_seed(seed)
     make_room()
@@ -101,17 +106,18 @@ def compare(
         progress: called as progress(stage, done, total).
 
     Raises:
-        SettingError: an unknown method or a setting out of range.
+        SettingError: no problem, a method that is unknown or does not apply, or a setting out of range.
         DataError: the data do not fit the model.
         NumericalError: the numbers left the finite ones.
     """
     began = time.perf_counter()
-    chosen = [resolve(m) for m in (defaults(problem) if methods is None else methods)]
+    _problem(problem)
+    chosen = resolved(defaults(problem) if methods is None else methods)
     judge = resolve(reference)
-    _check(problem, chosen, judge)
+    admit(problem, chosen, judge)
     chains, draws = whole("chains", chains), whole("draws", draws, posterior.FEWEST)
     max_draws = max(MAX_DRAWS, draws) if max_draws is None else whole("max_draws", max_draws, draws)
-    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=tolerance)
+    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(sd=real("tolerance", tolerance))
     seed = chosen_seed(seed)
     make_room()
 
@@ -146,7 +152,7 @@ def chosen_seed(seed: int | None) -> int:
     """The seed given, or one chosen at random."""
     if seed is None:
         return secrets.randbelow(2**31)
-    if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, Real) or not 0 <= seed < 2**63 or seed % 1:
         raise SettingError(f"seed is {seed!r}; want a whole number from 0 to {2**63 - 1}")
     return int(seed)
 
@@ -163,7 +169,13 @@ def _stage(progress, name: str):
     return None if progress is None else lambda done, total: progress(name, done, total)
 
 
-def _check(problem: Problem, methods: Sequence[Method], judge: Method) -> None:
+def _problem(problem: Any) -> None:
+    if not isinstance(problem, Problem):
+        got = "a function" if inspect.isfunction(problem) else f"of type {type(problem).__name__}"
+        raise SettingError(f"problem is {got}; want a Problem, from Problem(program, args=...) or load(name)(data)")
+
+
+def admit(problem: Problem, methods: Sequence[Method], judge: Method) -> None:
     """Refuse what cannot work, before any work."""
     names = [m.name for m in methods]
     if not names:
@@ -175,6 +187,6 @@ def _check(problem: Problem, methods: Sequence[Method], judge: Method) -> None:
         raise SettingError(
             f"{judge.name!r} is the reference and cannot be judged by itself; choose another --reference"
         )
-    if problem.conjugate is None and "cavi" in names:
-        raise SettingError(f"cavi needs a closed-form structure, and {problem.name!r} has none; use svi:AutoNormal")
+    for method in (*methods, judge):
+        refuse(problem, method)
     _ = problem.compared  # a wrong site name, a discrete site

@@ -23,6 +23,7 @@ _MISSING = ("", "nan", "None", "<NA>")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 _INDEX = re.compile(r"|unnamed: \d+|__index_level_\d+__|index|rownames|row_?n(umbe)?r|id", re.IGNORECASE)
 _KINDS = {"O": "objects", "U": "text", "S": "text", "T": "text", "b": "booleans", "c": "complex numbers"}
+_WORDS = {"string": "text", "object": "objects", "boolean": "booleans"}
 _COLLINEAR = 1e-8  # 1 - |correlation| below which two columns say the same
 _CODES = 10  # no more distinct whole numbers than this look like categories
 _HUGE = 1e30  # a variance is a square, and its Monte Carlo error a fourth power of that
@@ -35,6 +36,7 @@ class Table:
     values: np.ndarray  # (rows, columns) float64, C-contiguous, read-only
     columns: tuple[str, ...]  # x0, x1, ... where the source has no names
     left_out: tuple[str, ...]  # not numeric, not chosen, or a numbering of the rows
+    not_numeric: tuple[str, ...]  # of these, `name (type)` of each that nobody chose to leave out
     name: str  # "faithful.csv", "array" or "frame"
     sha256: str  # of shape, names and values: the same from every kind of source
     warnings: tuple[str, ...]  # one sentence each: the fact and what follows
@@ -85,6 +87,9 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
         values=values,
         columns=tuple(taken),
         left_out=tuple(name for name in found.names if name not in set(taken)),
+        not_numeric=tuple(
+            f"{name} ({_WORDS.get(kind, kind)})" for name, kind in found.other.items() if columns is None
+        ),
         name=found.label if found.label not in ("the array", "the frame") else found.label[4:],
         sha256=hashlib.sha256(head + values.astype("<f8").tobytes()).hexdigest(),
         warnings=(*found.notes, *notes, *_cautions(values, taken)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -23,10 +23,17 @@ class NumericalError(ArithmeticError):
 def whole(name: str, value: Any, least: int = 1) -> int:
     """A setting as a whole number, `least` or more; a SettingError where it is anything else."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
+        number = int(value) if isinstance(value, Integral) else float(value)
         if number >= least and number.is_integer():
             return int(number)
     raise SettingError(f"{name} is {value!r}; want a whole number, {least} or more")
+
+
+def real(name: str, value: Any) -> float:
+    """A setting as a number; a SettingError where it is anything else."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise SettingError(f"{name} is {value!r}; want a number")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> SettingError:

@@ -182,6 +182,21 @@ def load(path: str | Path) -> DataTree:
     return tree
 
 
+def read(source: DataTree | str | Path, name: str) -> DataTree:
+    """A posterior as it is, or that of a netCDF file.
+
+    Raises:
+        DataError: neither of the two, or a file that cannot be read.
+    """
+    if isinstance(source, DataTree):
+        return source
+    if isinstance(source, str | Path):
+        return load(source)
+    raise DataError(
+        f"{name} is of type {type(source).__name__}; want a DataTree with a group 'posterior', or the netCDF file of one"
+    )
+
+
 def usable(draws: DataArray, where: str) -> None:
     """Refuse draws that are not finite, or of which moments cannot be computed.
 

@@ -24,6 +24,8 @@ from vi_vs_mcmc.data import Table
 from vi_vs_mcmc.errors import DataError, SettingError
 from vi_vs_mcmc.precision import in_float64
 
+_NO_NUMBERS = {"O": "Python objects", "U": "text", "S": "text", "T": "text", "M": "dates", "m": "durations"}
+
 
 @dataclass(frozen=True)
 class Site:
@@ -100,7 +102,12 @@ class Problem:
             with numpyro.handlers.block():
                 found.update(numpyro.handlers.trace(feasible).get_trace(*self.args, **self.kwargs))
 
-        jax.eval_shape(run)  # shapes without arithmetic, hence without compiling it
+        try:
+            jax.eval_shape(run)  # shapes without arithmetic, hence without compiling it
+        except AssertionError as error:
+            if "unique names" not in str(error):  # an assertion of the program's own
+                raise
+            raise SettingError(f"program {self.name!r}: {error}; rename the site or the plate") from None
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_supports(found))):
             run()  # a support that is computed, such as an interval whose end is an argument
         trace = found
@@ -116,7 +123,11 @@ class Problem:
 
     @cached_property
     def all_sites(self) -> dict[str, Site]:
-        """Every latent and deterministic site by name."""
+        """Every latent and deterministic site by name.
+
+        Raises:
+            SettingError: a name that no file of draws can hold.
+        """
         found = {}
         for name, site in self._trace.items():
             latent = _is_latent(site)
@@ -124,6 +135,7 @@ class Problem:
                 plates = tuple((frame.dim, frame.name) for frame in site["cond_indep_stack"]) if latent else ()
                 support, event_dim = (site["fn"].support, site["fn"].event_dim) if latent else (None, 0)
                 found[name] = Site(name, tuple(np.shape(site["value"])), support, plates, event_dim)
+        _nameable({name: self._dims(site) for name, site in found.items()})
         return found
 
     @cached_property
@@ -143,10 +155,12 @@ class Problem:
 
     def site_dims(self, name: str) -> tuple[str, ...]:
         """Dimension names of a site: those given, else its plates, else NAME_dim_i."""
-        if name in self.dims:
-            return tuple(self.dims[name])
-        site = self.all_sites[name]
-        names = [f"{name}_dim_{i}" for i in range(len(site.shape))]
+        return self._dims(self.all_sites[name])
+
+    def _dims(self, site: Site) -> tuple[str, ...]:
+        if site.name in self.dims:
+            return tuple(self.dims[site.name])
+        names = [f"{site.name}_dim_{i}" for i in range(len(site.shape))]
         for dim, plate in site.plates:
             axis = len(site.shape) - site.event_dim + dim
             if 0 <= axis < len(names):
@@ -229,6 +243,22 @@ def unconstrain(supports: Mapping[str, Any], theta: Mapping[str, Array]) -> tupl
     return values, total
 
 
+def _nameable(dims: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse a site that netCDF would take for a group or a dimension, and a dimension that every posterior has already."""
+    taken = {"chain": "of every posterior", "draw": "of every posterior"}
+    for site, own in dims.items():
+        if "/" in site:
+            raise SettingError(
+                f"site {site!r} has a slash in its name, which a netCDF file takes for a group; rename it"
+            )
+        if twice := next((dim for dim in own if dim in taken), None):
+            raise SettingError(f"site {site!r} has a dimension {twice!r}, as every posterior has; rename the plate")
+    taken |= {dim: f"of site {site!r}" for site, own in dims.items() for dim in own}
+    for site in dims:
+        if site in taken:
+            raise SettingError(f"site {site!r} is called as a dimension {taken[site]}; rename the site")
+
+
 def _is_latent(site: dict) -> bool:
     return site["type"] == "sample" and not site["is_observed"]
 
@@ -248,8 +278,8 @@ def _promoted(value: Any, where: str) -> Any:
     if not isinstance(value, np.ndarray | jax.Array):
         return value
     array = np.asarray(value)
-    if array.dtype == object:
-        raise DataError(f"{where} is an array of Python objects; want numbers")
+    if array.dtype.kind in _NO_NUMBERS:
+        raise DataError(f"{where} is an array of {_NO_NUMBERS[array.dtype.kind]}; want numbers")
     if array.dtype in (np.float32, np.float16):
         warnings.warn(
             f"{where} is {array.dtype}; it is promoted to float64, in which everything compared runs",

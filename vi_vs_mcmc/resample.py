@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ DATA = ("observed_data", "constant_data")  # what the posterior is of, whoever c
 INSTEAD = "Start NUTS or Gibbs from it instead, or fit a wider family, such as lrvb or svi:AutoMultivariateNormal."
 
 
-def resample(tree: DataTree, *, seed: int, chains: int | None = None, draws: int | None = None) -> DataTree:
+def resample(
+    tree: DataTree | str | Path, *, seed: int, chains: int | None = None, draws: int | None = None
+) -> DataTree:
     """Draws of the posterior itself, taken from a VI method's draws in proportion to their importance weights.
 
     The more draws to take from the better (40 000, say); drawing more than there are adds nothing. The result keeps every
@@ -36,7 +39,7 @@ def resample(tree: DataTree, *, seed: int, chains: int | None = None, draws: int
     `log_q`, the density of what the draws were taken from.
 
     Args:
-        tree: from a VI method that keeps `log_p` and `log_q` of its draws.
+        tree: from a VI method that keeps `log_p` and `log_q` of its draws, or a netCDF file of one.
         seed: determines the choice.
         chains: of the result; by default as many as there are.
         draws: of each chain; likewise.
@@ -45,10 +48,11 @@ def resample(tree: DataTree, *, seed: int, chains: int | None = None, draws: int
         posterior (chain, draw, ...); attrs method "NAME resampled", khat, khat_threshold, ess (effective draws), status.
 
     Raises:
-        DataError: no `log_p` and `log_q`, too few draws, or k-hat at or above its threshold.
+        DataError: a file that cannot be read, no `log_p` and `log_q`, too few draws, or k-hat at or above its threshold.
         SettingError: `seed`, `chains` or `draws` out of range.
     """
     began = time.perf_counter()
+    tree = posterior.read(tree, "tree")
     name, sizes = str(tree.attrs.get("method", "vi")), _sizes(tree)
     seed = whole("seed", seed, 0)
     chains = sizes[0] if chains is None else whole("chains", chains)

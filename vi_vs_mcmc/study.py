@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vi_vs_mcmc.compare import compare
-from vi_vs_mcmc.errors import SettingError, unknown, whole
+from vi_vs_mcmc import posterior
+from vi_vs_mcmc.compare import admit, chosen_seed, compare
+from vi_vs_mcmc.errors import DataError, SettingError, real, unknown, whole
+from vi_vs_mcmc.methods.registry import refuse, resolve, resolved
 from vi_vs_mcmc.plugins import load
 from vi_vs_mcmc.problem import Problem
 
 Table = pd.DataFrame
+FARTHEST = 1e6  # distance of two means, in sds: rows keep ten digits
+RESULTS = ("study.csv", "probabilities.csv")  # a folder with one of them holds finished work
 CAPTION = (
     "Thick: the mean of all scalars; thin: each scalar. Below the diagonal intervals are too narrow, above it too wide. "
     "Grey: where the thin line of a calibrated method stays from end to end, in 95 of 100 studies of this size."
@@ -61,8 +65,9 @@ def study(
         calibration: one row per method, scalar and level: the columns of `uniformity.coverage`.
 
     Raises:
-        SettingError: no such study, a setting that it has not or out of range, or a folder that holds a study with other
-            settings.
+        SettingError: no such study, a setting that it has not or out of range, a method that does not apply, or a folder that
+            holds a study with other settings.
+        DataError: a study.json or a table in the folder that cannot be read.
     """
     if name not in STUDIES:
         raise unknown("study", name, STUDIES)
@@ -82,26 +87,27 @@ def study(
     chosen = {**defaults, **given}
     chosen["replicates"] = whole("replicates", chosen["replicates"])
     chosen["rows"] = whole("rows", chosen["rows"])
-    if not len(chosen["separations"]) or not min(chosen["separations"]) >= 0:
-        raise SettingError("want separations of 0 or more, one at least")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return run(folder, chosen, seed, progress)
+    chosen["separations"] = _distances(chosen["separations"])
+    chosen["methods"] = _names(name, chosen["methods"])
+    return run(Path(folder), chosen, chosen_seed(seed), progress)
 
 
 def _overlap(folder: Path, chosen: dict[str, Any], seed: int, progress) -> Table:
     """Compare at each separation and replicate; a cell is written once it is done."""
     if chosen["rows"] < 10:
         raise SettingError(f"rows is {chosen['rows']}; want 10 or more")
+    draws = whole("draws", chosen["draws"], posterior.FEWEST)
     settings = {
         "study": "overlap",
         "rows": chosen["rows"],
-        "methods": list(chosen["methods"]),
-        "draws": chosen["draws"],
-        "max_draws": chosen["max_draws"],
+        "methods": chosen["methods"],
+        "draws": draws,
+        "max_draws": whole("max_draws", chosen["max_draws"], draws),
         "seed": seed,
     }
-    table = _resumed(folder, settings, "study.csv")
+    first = _two_components(chosen["separations"][0], np.random.default_rng(seed), chosen["rows"])
+    admit(first, resolved(chosen["methods"]), resolve("nuts"))
+    table = _resumed(folder, settings, "study.csv", ("separation", "replicate", "verdict", "method", "parameter"))
     cells = [(s, r) for s in chosen["separations"] for r in range(chosen["replicates"])]
     done = set() if table.empty else set(zip(table["separation"], table["replicate"], strict=True))
     for number, (separation, replicate) in enumerate(cells):
@@ -114,8 +120,8 @@ def _overlap(folder: Path, chosen: dict[str, Any], seed: int, progress) -> Table
             _two_components(separation, rng, chosen["rows"]),
             methods=chosen["methods"],
             seed=seed + replicate,
-            draws=chosen["draws"],
-            max_draws=chosen["max_draws"],
+            draws=settings["draws"],
+            max_draws=settings["max_draws"],
             embed_data=False,
         )
         verdicts = {m: ", ".join(v["verdict"]) for m, v in found.summary["verdicts"].items()}
@@ -147,8 +153,8 @@ def _calibration(folder: Path, chosen: dict[str, Any], seed: int, progress) -> T
 
     if len(chosen["separations"]) != 1:
         raise SettingError(f"calibration wants one separation; got {len(chosen['separations'])}")
-    design = calibration.Mixture(chosen["rows"], float(chosen["separations"][0]))
-    methods, replicates = _names(chosen["methods"]), chosen["replicates"]
+    design = calibration.Mixture(chosen["rows"], chosen["separations"][0])
+    methods, replicates = chosen["methods"], chosen["replicates"]
     settings = {
         "study": "calibration",
         "rows": design.rows,
@@ -157,7 +163,10 @@ def _calibration(folder: Path, chosen: dict[str, Any], seed: int, progress) -> T
         "draws": whole("draws", chosen["draws"]),
         "seed": seed,
     }
-    found = _resumed(folder, settings, "probabilities.csv")
+    first = design.simulate(np.random.default_rng(seed)).problem
+    for method in resolved(methods):
+        refuse(first, method)
+    found = _resumed(folder, settings, "probabilities.csv", ("replicate", "method", "parameter", "u", "converged"))
     done = set() if found.empty else set(found["replicate"])
     left = [replicate for replicate in range(replicates) if replicate not in done]
     for first in range(0, len(left), calibration.TOGETHER):
@@ -179,17 +188,30 @@ def _calibration(folder: Path, chosen: dict[str, Any], seed: int, progress) -> T
     return table
 
 
-def _names(methods: Sequence[str]) -> list[str]:
+def _names(study: str, methods: Sequence[str]) -> list[str]:
     """Known methods, each once; names alone can be written down for the next time."""
-    from vi_vs_mcmc.methods.registry import resolve
-
-    for method in methods:
+    names = [method.name for method in resolved(methods)]
+    for method, name in zip(methods, names, strict=True):
         if not isinstance(method, str):
-            raise SettingError(f"calibration wants methods by name, such as 'cavi'; got {method!r}")
-        resolve(method)
-    if not methods:
-        raise SettingError("calibration wants one method or more")
-    return list(dict.fromkeys(methods))
+            raise SettingError(f"{study} wants methods by name, such as 'cavi'; got {method!r}")
+        if names.count(name) > 1:
+            raise SettingError(f"method {name!r} is named twice; want each once")
+    if not names:
+        raise SettingError(f"{study} wants one method or more")
+    return names
+
+
+def _distances(separations: Sequence[float]) -> list[float]:
+    """Distances in range, each once."""
+    if isinstance(separations, str) or not isinstance(separations, Iterable):
+        raise SettingError(f"separations is {separations!r}; want a list of numbers")
+    found = list(dict.fromkeys(real("separation", value) for value in separations))
+    if not found:
+        raise SettingError("no separation is given; want one or more")
+    for value in found:
+        if not 0 <= value <= FARTHEST:
+            raise SettingError(f"separation is {value:g}; want 0 to {FARTHEST:g}, in sds")
+    return found
 
 
 STUDIES: dict[str, tuple[Callable[[Path, dict[str, Any], int, Any], Table], dict[str, Any]]] = {
@@ -211,20 +233,47 @@ STUDIES: dict[str, tuple[Callable[[Path, dict[str, Any], int, Any], Table], dict
 }
 
 
-def _resumed(folder: Path, settings: dict[str, Any], name: str) -> Table:
-    """What the folder holds of this study, empty at first."""
+def _resumed(folder: Path, settings: dict[str, Any], name: str, columns: Sequence[str]) -> Table:
+    """What the folder holds of this study, empty at first; settings bind once something is finished.
+
+    Raises:
+        DataError: a record or a table that cannot be read.
+        SettingError: a study with other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     record = folder / "study.json"
-    if record.exists():
-        before = json.loads(record.read_text("utf-8"))
+    before = _record(record) if record.exists() else None
+    if before is not None and any((folder / result).exists() for result in RESULTS):
         differ = [k for k in settings if before.get(k) != settings[k]]
         if differ:
             key = differ[0]
             raise SettingError(
                 f"{folder} holds a study with {key} = {before.get(key)!r}, not {settings[key]!r}; choose another --out"
             )
-    _replace(record, _json(settings))
     table = folder / name
-    return pd.read_csv(table) if table.exists() else pd.DataFrame()
+    found = _table(table, columns) if table.exists() else pd.DataFrame()
+    _replace(record, _json(settings))
+    return found
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:  # not JSON, or not text
+        raise DataError(f"{path} cannot be read as JSON, it may be damaged ({error}); choose another --out") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path} holds no settings of a study; choose another --out")
+    return found
+
+
+def _table(path: Path, columns: Sequence[str]) -> Table:
+    try:
+        found = pd.read_csv(path)
+    except ValueError as error:  # pandas' own errors are among these
+        raise DataError(f"{path} cannot be read as csv, it may be damaged ({error}); choose another --out") from None
+    if missing := [column for column in columns if column not in found.columns]:
+        raise DataError(f"{path} lacks the column {missing[0]}, it may be damaged; choose another --out")
+    return found
 
 
 def _joined(table: Table, more: Table) -> Table:

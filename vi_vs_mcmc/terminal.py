@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.names import file_name
 
 
 def writable(folder: Path) -> Path:
@@ -42,6 +43,22 @@ def warn(messages: tuple[str, ...]) -> None:
         typer.echo(f"warning: {message}", err=True)
 
 
+def left_out(columns: tuple[str, ...]) -> None:
+    """The columns that no model will see, as a line on stderr."""
+    if columns:
+        more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
+        typer.echo(f"left out: {', '.join(columns[:8])}{more}", err=True)
+
+
+def sweep(folder: Path, methods: Iterable[str], sources: Iterable[Path] = ()) -> None:
+    """Remove what an earlier run left in the folder: posteriors that are neither these methods' nor sources, and pages."""
+    written = (folder / "posteriors" / f"{file_name(method)}.nc" for method in methods)
+    kept = {path.resolve() for path in (*written, *sources)}
+    for path in (*(folder / "posteriors").glob("*.nc"), *(folder / "figures").glob("*.html")):
+        if path.resolve() not in kept:
+            path.unlink()
+
+
 def fast_restart() -> None:
     """float64 throughout this process, and compiled programs kept between runs."""
     import jax
@@ -55,8 +72,12 @@ def fast_restart() -> None:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """One bar per stage on stderr; nothing where stderr is not a terminal but a line at each new stage."""
+def progress(first: str | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """One bar per stage on stderr; nothing where stderr is not a terminal but a line at each new stage.
+
+    Args:
+        first: a line to be said once work begins.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -71,6 +92,8 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
         def note(stage: str, done: int, total: int) -> None:
+            if first is not None and not stages:
+                typer.echo(first, err=True)
             if stage not in stages:
                 stages[stage] = bars.add_task(stage, total=total)
                 if not console.is_terminal:

@@ -105,11 +105,11 @@ def gmm(
 def _in_words(prior: dict[str, np.ndarray]) -> str:
     """The priors on one line: one value where all components share it."""
     parts = []
+    four = lambda number: f"{number:.4g}"
     for name, value in prior.items():
         shown = value[0] if np.all(value == value[:1]) else value
-        parts.append(
-            f"{name.replace('_', ' ')} {np.array2string(np.round(shown, 6), separator=', ', max_line_width=1000)}"
-        )
+        words = np.array2string(shown, separator=", ", max_line_width=1000, formatter={"float_kind": four})
+        parts.append(f"{name.replace('_', ' ')} {words}")
     return "; ".join(part.replace("\n", "") for part in parts)
 
 

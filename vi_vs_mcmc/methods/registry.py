@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+import jax
+import numpy as np
 from jax import Array
 from xarray import DataTree
 
@@ -12,7 +15,7 @@ from vi_vs_mcmc.errors import SettingError, unknown
 from vi_vs_mcmc.methods.autoguide import guides
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.em import EM
-from vi_vs_mcmc.methods.exact import Exact
+from vi_vs_mcmc.methods.exact import LIMIT, Exact
 from vi_vs_mcmc.methods.gibbs import Gibbs
 from vi_vs_mcmc.methods.lrvb import LRVB
 from vi_vs_mcmc.methods.nuts import NUTS
@@ -60,6 +63,39 @@ def resolve(method: str | Method) -> Method:
     if method == "svi":
         raise SettingError("svi wants a guide: svi:AutoNormal (mean field) or svi:AutoMultivariateNormal, for instance")
     raise unknown("method", method, known())
+
+
+def resolved(methods: Any) -> list[Method]:
+    """Settings objects from a list of names or objects.
+
+    Raises:
+        SettingError: no list, or no such method.
+    """
+    if isinstance(methods, str) or not isinstance(methods, Iterable):
+        raise SettingError(f"methods is {methods!r}; want a list of names or settings, such as ['cavi', SVI()]")
+    return [resolve(method) for method in methods]
+
+
+def refuse(problem: Problem, method: Method) -> None:
+    """A SettingError where the method does not apply to the problem, as its own `fit` would say it."""
+    model = problem.conjugate
+    if isinstance(method, CAVI | Gibbs | LRVB) and model is None:
+        instead = {"cavi": "svi:AutoNormal", "gibbs": "nuts"}.get(method.name, "svi:AutoMultivariateNormal")
+        raise SettingError(f"{method.name} needs a closed-form structure, and {problem.name!r} has none; use {instead}")
+    if isinstance(method, EM) and (model is None or len(model.blocks) > 1 or not hasattr(model, "mode")):
+        raise SettingError(
+            f"em needs a closed-form structure in one block, and {problem.name!r} has none; use svi:AutoDelta"
+        )
+    if isinstance(method, Exact):
+        if model is None or len(model.blocks) > 1:
+            raise SettingError(
+                f"exact needs a conjugate structure in one block, and {problem.name!r} has no such thing; use nuts"
+            )
+        values, rows = jax.tree.leaves(jax.eval_shape(model.outcomes, model.rows))[0].shape[:2]
+        if rows * np.log2(values) > np.log2(LIMIT):
+            raise SettingError(
+                f"exact sums over {values}^{rows} assignments; want {LIMIT} at most: fewer rows or components, or gibbs"
+            )
 
 
 def defaults(problem: Problem) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from vi_vs_mcmc.errors import DataError
+from vi_vs_mcmc.names import file_name
 from vi_vs_mcmc.report.comparison import Comparison, parse
 
 SCHEMA_VERSION = 1
@@ -84,9 +85,9 @@ def _summary(folder: Path, text: str) -> dict[str, Any]:
 
 
 def _posterior(folder: Path, method: str) -> xr.DataTree:
-    name = f"{method.replace(':', '-')}.nc"
-    path = next((p for p in sorted((folder / "posteriors").glob("*.nc")) if p.name == name), None)
-    if path is None:
+    name = f"{file_name(method)}.nc"
+    path = folder / "posteriors" / name
+    if not path.exists():
         raise DataError(f"{folder} lacks posteriors/{name}, the draws of {method}.")
     try:
         with xr.open_datatree(path, engine="h5netcdf") as tree:
