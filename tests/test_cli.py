@@ -38,7 +38,7 @@ def test_a_run_folder_is_written_checked_and_rendered_again(run):
     before = Path("here/report.html").read_bytes()
     assert run("report", "here")[0] == 0
     assert Path("here/report.html").read_bytes() == before
-    earlier = ("summary.json", "posteriors/gibbs.nc", "posteriors/mine.nc", "figures/old.html")
+    earlier = ("summary.json", "posteriors/gibbs.nc", "posteriors/mine.nc", "figures/old.json")
     for name in earlier:
         Path("there", name).parent.mkdir(parents=True, exist_ok=True)
         Path("there", name).write_text("of an earlier run")
@@ -48,7 +48,7 @@ def test_a_run_folder_is_written_checked_and_rendered_again(run):
     assert Path("there/report.html").exists()
     left = {path.name for path in Path("there/posteriors").iterdir()}
     assert left == {"cavi.nc", "nuts.nc", "mine.nc"}  # mine: the run was made from it
-    assert not Path("there/figures/old.html").exists()
+    assert not Path("there/figures/old.json").exists()
 
 
 def test_a_csv_and_settings_reach_the_model_json_is_the_summary_strict_exits_1_and_the_command_holds_the_seed(

@@ -51,10 +51,10 @@ def left_out(columns: tuple[str, ...]) -> None:
 
 
 def sweep(folder: Path, methods: Iterable[str], sources: Iterable[Path] = ()) -> None:
-    """Remove what an earlier run left in the folder: posteriors that are neither these methods' nor sources, and pages."""
+    """Remove what an earlier run left in the folder: posteriors that are neither these methods' nor sources."""
     written = (folder / "posteriors" / f"{file_name(method)}.nc" for method in methods)
     kept = {path.resolve() for path in (*written, *sources)}
-    for path in (*(folder / "posteriors").glob("*.nc"), *(folder / "figures").glob("*.html")):
+    for path in (folder / "posteriors").glob("*.nc"):
         if path.resolve() not in kept:
             path.unlink()
 
