@@ -168,9 +168,9 @@ def _chosen_numbers(view: View) -> list[tuple[Style, list[str]]]:
 
 
 def _thumbnails(view: View) -> list[dict[str, Any]]:
-    out = []
+    out, spread_out = [], [m for m in view.methods if not optimiser.is_point(view, m)]  # a point has no shape
     for j in view.counted[: shapes.THUMBNAILS]:
-        shade, lines = verdicts.sparks(view, j, view.methods, coarse=True)
+        shade, lines = verdicts.sparks(view, j, spread_out, coarse=True)
         ratios = np.array([view.column(m, "sd_ratio")[j] for m in view.methods])
         finite = ratios[np.isfinite(ratios) & (ratios > 0)]
         furthest = float(finite[np.argmax(np.abs(np.log(finite)))]) if finite.size else None
