@@ -7,6 +7,7 @@ from xarray import DataTree
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import evidence, labels, posterior
+from vi_vs_mcmc.evidence.bridge import _bridged
 from vi_vs_mcmc.evidence.places import log_labels, spread
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.streams import MODES, stream
@@ -118,3 +119,9 @@ def test_labels_cost_less_where_draws_have_them_in_several_orders():
     alike = spread(problem, drawn(np.array([0.0, 6.0, 6.0])), pivot)
     # two orders, each with probability a half to 4 standard errors of 3000 draws: entropy is flat there
     assert np.isclose(alike, np.log(2), atol=4e-3)
+
+
+def test_a_normal_that_never_reaches_the_posterior_bridges_nothing():
+    mine = np.random.default_rng(0).normal(size=(4, 100))
+    assert _bridged(mine, np.full(400, -1e5))[1] == np.inf
+    assert np.isfinite(_bridged(mine, np.full(400, -3.0))[1])

@@ -115,7 +115,8 @@ class Reference:
                 own = evidence.reweighted(problem, tree, tails[name][0], self._pivot)
                 estimates += [own] if own is not None else []
         if found.health.passed and found.why_label_free is None:
-            estimates.append(evidence.bridge(problem, found.tree, key, self._pivot))
+            bridged = evidence.bridge(problem, found.tree, key, self._pivot)
+            estimates += [bridged] if bridged is not None else []
         few = problem.table is None or len(problem.table.values) <= MANY_ROWS
         good = sum(e.error < PRECISE for e in estimates)
         if self._optima is not None and few and good < 2:

@@ -34,7 +34,7 @@ ROUNDS = 100
 
 
 @in_float64
-def bridge(problem: Problem, tree: DataTree, key: Array, pivot: Pivot | None = None) -> Estimate:
+def bridge(problem: Problem, tree: DataTree, key: Array, pivot: Pivot | None = None) -> Estimate | None:
     """The log evidence by bridge sampling from a reference's draws, labels aligned.
 
     Args:
@@ -42,6 +42,9 @@ def bridge(problem: Problem, tree: DataTree, key: Array, pivot: Pivot | None = N
         tree: draws that passed their checks.
         key: of the normal's draws.
         pivot: what each label looks like; needed where labels are exchangeable.
+
+    Returns:
+        None where no draw of the normal reaches the posterior.
     """
     u = flat.of_tree(problem, tree)
     half = u.shape[1] // 2
@@ -59,6 +62,8 @@ def bridge(problem: Problem, tree: DataTree, key: Array, pivot: Pivot | None = N
     inside = in_place(problem, {name: value[number:] for name, value in theta.items()}, pivot)
     mine, theirs = ratio[:number], np.where(inside, ratio[number:], -np.inf)
     value, error = _bridged(mine.reshape(kept.shape[:2]), theirs)
+    if not np.isfinite(error):
+        return None
     sentence = f"{number} draws of the reference, {number} of a normal"
     return Estimate(value + log_labels(problem), error, "bridge", sentence)
 
@@ -68,12 +73,14 @@ def _bridged(mine: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
 
     Args:
         mine: at the posterior's draws, (chain, draw).
-        theirs: at g's draws, (proposals,).
+        theirs: at g's draws, (proposals,); where none of them has weight the error is infinite.
     """
     top = float(np.median(mine))
     effective = float(np.clip(array_stats.ess(mine, chain_axis=0, draw_axis=1, method="mean"), 1.0, mine.size))
     share = effective / (effective + theirs.size)
-    a, b = np.exp(np.clip(mine - top, -500, 500)), np.exp(np.clip(theirs - top, -745, 500))
+    a, b = np.exp(np.clip(mine - top, -500, 500)), np.exp(np.minimum(theirs - top, 500))
+    if b.max() < np.finfo(float).tiny:  # no draw of g reaches the posterior: nothing is bridged
+        return float("-inf"), float("inf")
     r = 1.0
     for _ in range(ROUNDS):
         before = r
@@ -82,6 +89,7 @@ def _bridged(mine: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
             break
     own = b / (share * b + (1 - share) * r)
     posterior_side = 1.0 / (share * a + (1 - share) * r)
+    own = own / own.max()
     spread = np.var(own) / np.mean(own) ** 2 / theirs.size
     length = float(np.clip(array_stats.ess(posterior_side, chain_axis=0, draw_axis=1, method="mean"), 1.0, mine.size))
     spread += np.var(posterior_side) / np.mean(posterior_side) ** 2 / length
