@@ -10,6 +10,7 @@ from scipy import stats
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc.methods import svi
+from vi_vs_mcmc.methods.optimum import from_optimum
 from vi_vs_mcmc.methods.starts import AsTheyAre, Target
 
 CHAINS, DRAWS = 4, 2500
@@ -139,11 +140,11 @@ def test_the_optimum_of_a_normal_is_known_from_any_place_on_a_gaussian(correlati
     precision = np.linalg.inv(covariance)
     sd = np.exp(rng.normal(size=3)) / np.sqrt(np.diag(precision))
     w = rng.normal(size=(4000, 3)) * sd + 0.5 * sd  # half an sd off in location, wrong in scale
-    off = svi.from_optimum(w, -w @ precision, factorised=True)
+    off = from_optimum(w, -w @ precision, factorised=True)
     assert_allclose(off.location, -0.5, atol=4 * off.location_error.max())
     assert_allclose((1 + off.scale) * sd * np.sqrt(np.diag(precision)), 1, atol=4 * np.sqrt(0.5 / 4000))
     narrow = rng.multivariate_normal(np.zeros(3), 0.25 * covariance, size=4000)  # a full q at half its width
-    off = svi.from_optimum(narrow, -narrow @ precision, factorised=False)
+    off = from_optimum(narrow, -narrow @ precision, factorised=False)
     assert_allclose(off.location, 0, atol=4 * off.location_error.max())
     assert_allclose(off.scale, 1, atol=4 * off.scale_error.max())
 
@@ -158,7 +159,7 @@ def test_the_errors_of_the_distance_are_right_where_log_p_is_not_gaussian():
     z = []
     for seed in range(100):
         w = 0.2 + 0.8 * np.random.default_rng(seed).normal(size=(500, 1))
-        off = svi.from_optimum(w, slope(w), factorised=True)
+        off = from_optimum(w, slope(w), factorised=True)
         z.append([(off.location - location) / off.location_error, (off.scale - scale) / off.scale_error])
     spread = np.mean(np.square(z), axis=0).ravel()
     assert_allclose(spread, 1, atol=4 * np.sqrt(2 / 100))
@@ -166,7 +167,7 @@ def test_the_errors_of_the_distance_are_right_where_log_p_is_not_gaussian():
 
 def test_where_log_p_curves_upwards_no_optimum_is_placed():
     w = np.random.default_rng(0).normal(size=(500, 2))
-    assert svi.from_optimum(w, w * [1.0, -1.0], factorised=True) is None
+    assert from_optimum(w, w * [1.0, -1.0], factorised=True) is None
 
 
 def test_a_fit_says_how_far_its_optimum_is_and_one_that_stopped_short_of_it_is_not_converged(factorised, monkeypatch):

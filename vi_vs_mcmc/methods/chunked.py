@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from vi_vs_mcmc.precision import in_float64
 CHUNK = 100  # draws between two looks at the clock
 
 
-class Chunked:
+class Chunked(ABC):
     """The draws so far, and how to ask for more; a sampler says how it advances.
 
     Attributes:
@@ -23,9 +24,9 @@ class Chunked:
         self._chunks: list[dict[str, np.ndarray]] = []
         self.seconds, self.asked = 0.0, 0
 
+    @abstractmethod
     def advance(self) -> dict[str, np.ndarray]:
         """CHUNK draws more, leaves (chain, CHUNK, ...)."""
-        raise NotImplementedError
 
     @property
     def draws(self) -> int:

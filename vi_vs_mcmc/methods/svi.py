@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +32,7 @@ from vi_vs_mcmc import posterior
 from vi_vs_mcmc.errors import NumericalError, SettingError, unknown, whole
 from vi_vs_mcmc.methods import autoguide
 from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
+from vi_vs_mcmc.methods.optimum import from_optimum
 from vi_vs_mcmc.methods.starts import Target, starting_points
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
@@ -283,56 +283,6 @@ class _Climb:
             f"and so does a second start ({apart:.2g} sd)"
         )
         return True
-
-
-class FromOptimum(NamedTuple):
-    """How far each coordinate of a normal q is from the optimum of its family, (P,) each."""
-
-    location: np.ndarray  # in q's sds
-    location_error: np.ndarray
-    scale: np.ndarray  # the optimal sd over q's, less 1
-    scale_error: np.ndarray
-
-
-def from_optimum(w: np.ndarray, gradient: np.ndarray, *, factorised: bool) -> FromOptimum | None:
-    """The distance of a normal q from the optimum of its family, if log p is as curved everywhere as it is under q.
-
-    At draws w of q = N(m, S) the gradient of log p is regressed on w: by Stein's identity its slope is -H, H the mean
-    curvature of -log p, and the optimum is one Newton step away, all coordinates at once:
-
-        m* = m + H^-1 E_q[grad log p],    sd*_i = H_ii^-1/2 of a factorised q, (H^-1)_ii^1/2 of a full one.
-
-    Exact, but for the Monte Carlo error of m and S themselves, where log p is Gaussian.
-
-    Args:
-        w: independent draws of q, (draws, P).
-        gradient: of log p at each, (draws, P).
-        factorised: whether q's coordinates are independent.
-
-    Returns:
-        None where H is not positive definite: then q is at no maximum that these draws can place.
-    """
-    n, sd = len(w), w.std(0)
-    away, mean = (w - w.mean(0)) / sd, gradient.mean(0) * sd
-    slope = np.linalg.lstsq(away, gradient * sd - mean)[0]
-    curvature = -0.5 * (slope + slope.T)
-    if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature).min() <= 0:
-        return None
-    inverse = np.linalg.inv(curvature)
-    left = gradient * sd - mean - away @ slope  # what a Gaussian log p does not have
-    step = left @ inverse
-    whitened = away @ np.linalg.inv(away.T @ away / n)
-    if factorised:
-        variance, influence = 1.0 / np.diag(curvature), left * whitened / np.diag(curvature) ** 2
-    else:
-        variance, influence = np.diag(inverse), step * (whitened @ inverse)
-    scale = np.sqrt(variance)
-    return FromOptimum(
-        inverse @ mean,
-        np.sqrt((1.0 + step.var(0)) / n),
-        scale - 1.0,
-        scale * np.sqrt((0.25 * influence.var(0) / variance**2 + 0.5) / n),
-    )
 
 
 @dataclass(frozen=True)
