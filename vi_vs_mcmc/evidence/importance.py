@@ -120,9 +120,9 @@ def _mixture(problem: Problem, model: Conjugate, optima: Optima, key: Array, piv
     paths = _paths(model, jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), optima.eta), jnp.array(steps))
     ends = len(at) * len(steps)
     number = int(np.clip(VISITS // jax.tree.leaves(model.rows)[0].shape[0], FEWEST, CHAINS))
-    from_path = jnp.asarray(np.resize(np.arange(ends), number))  # wide starts, too: another mode may be found
-    key_chains, key_order = jax.random.split(key)
-    starts = jax.tree.map(lambda leaf: leaf[from_path], paths)
+    from_path = np.resize(np.arange(ends), number)  # wide starts, too: another mode may be found
+    key_starts, key_chains, key_order = jax.random.split(key, 3)
+    starts = _draws(model, paths, from_path, key_starts)
     chains = _complete(model, starts, jax.random.split(key_chains, number), jnp.array(SOFTER))
     eta = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), paths, chains)
     flat, log_normaliser = jax.tree.map(np.asarray, _numbers(model, eta))
@@ -176,13 +176,13 @@ def _paths(model: Conjugate, optima: Natural, steps: Array) -> Natural:
 
 
 @jax.jit
-def _complete(model: Conjugate, start: Natural, keys: Array, shares: Array) -> Natural:
+def _complete(model: Conjugate, start: dict[str, Array], keys: Array, shares: Array) -> Natural:
     """eta0 + share S(z) at the local variables z that a short Gibbs chain ends at, leaves (chains x shares, ...)."""
 
     def one(pair):
-        eta, key = pair
-        key_first, key_last, key_sweeps = jax.random.split(key, 3)
-        m = model.sufficient(model.draw(key_first, eta))
+        theta, key = pair
+        key_last, key_sweeps = jax.random.split(key)
+        m = model.sufficient(theta)
         m = jax.lax.scan(lambda m, k: (sweep(model, k, m)[0], None), m, jax.random.split(key_sweeps, SWEEPS))[0]
         z = model.draw_local(key_last, m, model.rows)
         blocks = [conditional(model, block, m, z) for block in model.blocks]
@@ -202,13 +202,13 @@ def _numbers(model: Conjugate, eta: Natural) -> tuple[Array, Array]:
 def _draws(model: Conjugate, eta: Natural, index: np.ndarray, key: Array) -> dict[str, np.ndarray]:
     """A draw of each part `index`, leaves (draws, ...)."""
     keys = np.asarray(jax.random.key_data(jax.random.split(key, len(index))))
-    return in_batches(lambda pair: _draw(model, eta, *pair), (index, keys), BATCH)
+    each = jax.tree.map(lambda leaf: np.asarray(leaf)[index], eta)
+    return in_batches(lambda pair: _draw(model, *pair), (each, keys), BATCH)
 
 
 @jax.jit
-def _draw(model: Conjugate, eta: Natural, index: Array, keys: Array) -> dict[str, Array]:
-    one = lambda i, key: model.draw(jax.random.wrap_key_data(key), jax.tree.map(lambda leaf: leaf[i], eta))
-    return jax.vmap(one)(index, keys)
+def _draw(model: Conjugate, eta: Natural, keys: Array) -> dict[str, Array]:
+    return jax.vmap(lambda one, key: model.draw(jax.random.wrap_key_data(key), one))(eta, keys)
 
 
 @jax.jit

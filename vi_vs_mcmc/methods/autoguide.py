@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 from jax import Array
 from numpyro import distributions as dist
@@ -20,11 +21,12 @@ from numpyro import handlers, optim
 from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 from numpyro.infer.util import log_density
 
+from vi_vs_mcmc.flat import in_batches
 from vi_vs_mcmc.methods.starts import Target
 
 BLOCK = 250  # steps of one compiled loop
 PIECE = 50  # steps averaged into one point of the ELBO's trace
-BATCH = 250  # draws whose log p is computed side by side
+BATCH = 250  # draws at which the gradient of log p is computed side by side
 NEEDS_MORE = ("AutoGuide", "AutoGuideList", "AutoContinuous", "AutoSemiDAIS", "AutoSurrogateLikelihoodDAIS")
 POINT = "AutoDelta"  # the mode of the density of the constrained sites, hence without a Jacobian
 
@@ -81,37 +83,35 @@ def summary(guide: str, particles: int, target: Target, start, raw, keys):
     return jax.vmap(one)(start, raw)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def draw(guide: str, particles: int, target: Target, start, raw, keys):
-    """Draws at raw parameters of one start, with log p and log q on the program's unconstrained scale."""
-    svi, made, _ = _machine(guide, particles, target, start, 0.0)
-
-    def one(key):
-        w, log_q = _drawn(svi, made, start, raw, key)
-        log_volume = target.coordinates.to_program(w)[1]
-        return target.sites(w), target.log_density(w) - log_volume, log_q - log_volume
-
-    return jax.lax.map(one, keys, batch_size=BATCH)
+def draws(guide: str, particles: int, target: Target, start, raw, key: Array, number: int):
+    """Draws w of one start at raw parameters, leaves (number, ...), with log q with respect to w, (number,)."""
+    keys = np.asarray(jax.random.key_data(jax.random.split(key, number)))
+    return in_batches(lambda part: _draws(guide, particles, target, start, raw, part), keys)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def slopes(guide: str, particles: int, target: Target, start, raw, keys):
-    """Draws w of one start, and the gradient of log p there: (draws, P) each."""
+def _draws(guide: str, particles: int, target: Target, start, raw, keys: Array):
     svi, made, _ = _machine(guide, particles, target, start, 0.0)
-    flat = lambda tree: jnp.concatenate([jnp.ravel(tree[name]) for name in start])
-
-    def one(key):
-        w = _drawn(svi, made, start, raw, key)[0]
-        return flat(w), flat(jax.grad(target.log_density)(w))
-
-    return jax.lax.map(one, keys, batch_size=BATCH)
+    return jax.vmap(lambda key: _drawn(svi, made, start, raw, jax.random.wrap_key_data(key)))(keys)
 
 
-def sample(guide: str, particles: int, target: Target, start, raw, key, number: int):
-    """Draws of a guide that has its own way of drawing: Laplace's at the optimum, the point of a delta."""
+def sample(guide: str, particles: int, target: Target, start, raw, key: Array, number: int):
+    """Draws w of a guide that has its own way of drawing: Laplace's at the optimum, the point of a delta."""
     svi, made, _ = _machine(guide, particles, target, start, 0.0)
     w = made.sample_posterior(key, svi.constrain_fn(raw), sample_shape=(number,))
-    return jax.lax.map(target.sites, {name: w[name] for name in start}, batch_size=BATCH)
+    return {name: np.asarray(w[name]) for name in start}
+
+
+@jax.jit
+def slopes(target: Target, w: dict[str, Array]) -> dict[str, Array]:
+    """The gradient of log p at each draw, leaves (draws, ...)."""
+    return jax.lax.map(jax.grad(target.log_density), w, batch_size=BATCH)
+
+
+@jax.jit
+def to_program(target: Target, w: dict[str, Array]) -> tuple[dict[str, Array], Array]:
+    """The program's unconstrained coordinates u of each draw, and log|du / dw|."""
+    return jax.vmap(target.coordinates.to_program)(w)
 
 
 def _machine(guide: str, particles: int, target: Target, start, step_size) -> tuple[Any, Any, Any]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ import numpy as np
 from jax import Array
 from xarray import Dataset, DataTree
 
-from vi_vs_mcmc import posterior
+from vi_vs_mcmc import flat, posterior
 from vi_vs_mcmc.errors import NumericalError, SettingError, unknown, whole
 from vi_vs_mcmc.methods import autoguide
 from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
@@ -109,7 +110,7 @@ class SVI:
         climb = _Climb(self, target, key_fit, start)
         climb.run(progress)
         climb.compare_with_optimum(key_draw)
-        theta, log_p, log_q = climb.draws(key_draw, chains * draws)
+        theta, log_p, log_q = climb.draws(problem, key_draw, chains * draws)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         attrs: dict = {"elbo": float(climb.trace[-1]), "second_start_distance": climb.distance}
         stats = None
@@ -184,9 +185,11 @@ class _Climb:
         settings = self._settings
         if not self.converged or settings.guide not in FACTORISED + FULL or self.coordinates > SLOPES // 20:
             return
-        average, start = (jax.tree.map(lambda leaf: leaf[self._best], tree) for tree in (self._average, self._start))
-        keys = jax.random.split(key, SLOPES)
-        w, gradient = map(np.asarray, autoguide.slopes(*self._machine, start, average, keys))
+        w, _ = autoguide.draws(*self._machine, *self._better, key, SLOPES)
+        gradient = autoguide.slopes(self._machine[-1], w)
+        w, gradient = (
+            np.concatenate([np.reshape(leaf[n], (SLOPES, -1)) for n in self._start], 1) for leaf in (w, gradient)
+        )
         off = from_optimum(w, gradient, factorised=settings.guide in FACTORISED)
         if off is None:
             self.sentence += (
@@ -211,16 +214,21 @@ class _Climb:
             f"{np.abs(off.scale).max():.1%} in every scale"
         )
 
-    def draws(self, key: Array, number: int):
-        """Draws of the averaged guide with log p and log q on the unconstrained scale."""
-        average = jax.tree.map(lambda leaf: leaf[self._best], self._average)
-        start = jax.tree.map(lambda leaf: leaf[self._best], self._start)
+    def draws(self, problem: Problem, key: Array, number: int):
+        """Draws of the averaged guide with log p and log q on the program's unconstrained scale; log q 0 where none is known."""
         if self._settings.guide in NO_DENSITY:
-            theta = autoguide.sample(*self._machine, start, average, key, number)
-            zero = np.zeros(number)
-            return jax.tree.map(np.asarray, theta), zero, zero
-        keys = jax.random.split(key, number)
-        return jax.tree.map(np.asarray, autoguide.draw(*self._machine, start, average, keys))
+            w, log_q = autoguide.sample(*self._machine, *self._better, key, number), np.zeros(number)
+        else:
+            w, log_q = autoguide.draws(*self._machine, *self._better, key, number)
+        u, log_volume = autoguide.to_program(self._machine[-1], w)
+        u = np.concatenate([np.reshape(u[name], (number, -1)) for name in problem.latent], 1)
+        theta, log_p = flat.evaluated(problem, u)
+        return theta, log_p, log_q - np.asarray(log_volume)
+
+    @property
+    def _better(self) -> tuple[Any, Any]:
+        """The better start, and its averaged parameters."""
+        return jax.tree.map(lambda leaf: leaf[self._best], (self._start, self._average))
 
     def _window(self, step_size: float, blocks: int, progress) -> _Window:
         means, squares, losses = [], [], []
