@@ -6,6 +6,10 @@ import jax
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from vi_vs_mcmc.programs import compile_quickly
+
+compile_quickly()
+
 LECTURE = ("test_cavi", "test_gibbs", "test_lrvb", "test_nuts", "test_cli", "test_compare", "test_docs")
 
 

@@ -1,10 +1,14 @@
 """Compiled programs are forgotten before the kernel's limit on memory maps is reached, and not earlier."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import pytest
 
 from vi_vs_mcmc import programs
+
+QUICK = "--xla_backend_optimization_level=1"
 
 
 @pytest.fixture
@@ -35,3 +39,16 @@ def test_from_half_of_the_limit_on_programs_are_forgotten_and_still_run(maps):
 
 def test_where_the_system_shows_no_maps_nothing_is_forgotten(maps):
     assert not programs.make_room()
+
+
+@pytest.mark.parametrize(
+    ("before", "plugins", "after"),
+    [(None, [], QUICK), ("--xla_dump_to=/x", [], "--xla_dump_to=/x"), (None, ["cuda"], None)],
+)
+def test_compiling_is_quick_unless_the_user_says_how_or_has_an_accelerator(monkeypatch, before, plugins, after):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("XLA_FLAGS", before)
+    monkeypatch.setattr(programs, "entry_points", lambda group: plugins)
+    programs.compile_quickly()
+    assert os.environ.get("XLA_FLAGS") == after

@@ -14,7 +14,7 @@ from vi_vs_mcmc.labels import Moved
 from vi_vs_mcmc.metrics.health import Check, Health, health
 from vi_vs_mcmc.metrics.marginals import Marginals, marginals
 from vi_vs_mcmc.metrics.occupancy import OCCUPIED, occupancy
-from vi_vs_mcmc.metrics.table import rows
+from vi_vs_mcmc.metrics.table import heavy_tailed, rows
 from vi_vs_mcmc.names import percent
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.verdict import Tolerance, judge
@@ -74,9 +74,10 @@ def look(
     judged, left_out = _judged(problem, tree, truth)
     state = health(tree, truth, judged)
     state = replace(state, checks=(*state.checks, *more))
+    heavy = judged & heavy_tailed(truth)
     tables, verdicts = [], {}
     for method, of in methods.items():
-        part = rows(method, of.marginals, truth, judged, state)
+        part = rows(method, of.marginals, truth, judged, heavy, state)
         attrs = of.tree.attrs
         verdicts[method] = judge(
             part,

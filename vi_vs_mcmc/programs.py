@@ -1,12 +1,24 @@
-"""Compiled programs and the memory maps they hold."""
+"""Compiled programs: how long they take to make, and the memory maps they hold."""
 
 from __future__ import annotations
 
+import os
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import jax
 
 MAPS, LIMIT = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+
+
+def compile_quickly() -> None:
+    """Ask XLA's CPU compiler for its first level of optimisation; to be called before the first array is made.
+
+    The higher levels take half as long again to compile and gain nothing here: a pass over the data, NUTS and SVI ran as fast
+    at the first level, and Gibbs faster. Nothing is changed where `XLA_FLAGS` is set, or where JAX has an accelerator's plugin.
+    """
+    if not entry_points(group="jax_plugins"):
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
 
 def make_room() -> bool:

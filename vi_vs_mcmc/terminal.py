@@ -60,9 +60,12 @@ def sweep(folder: Path, methods: Iterable[str], sources: Iterable[Path] = ()) ->
 
 
 def fast_restart() -> None:
-    """float64 throughout this process, and compiled programs kept between runs."""
+    """float64 throughout this process; programs compiled quickly, and kept between runs."""
     import jax
 
+    from vi_vs_mcmc.programs import compile_quickly
+
+    compile_quickly()
     jax.config.update("jax_enable_x64", True)
     cache = Path(typer.get_app_dir("vi-vs-mcmc")) / "compiled"
     with contextlib.suppress(OSError):

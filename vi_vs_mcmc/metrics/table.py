@@ -18,10 +18,12 @@ QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 JUDGED_METRICS = ("sd_ratio", "bias")  # what a verdict looks at: their limits also come simultaneously
 
 
-def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray, health: Health) -> pd.DataFrame:
+def rows(
+    name: str, method: Marginals, reference: Marginals, judged: np.ndarray, heavy: np.ndarray, health: Health
+) -> pd.DataFrame:
     """One row per distinct scalar: columns as in `comparison.csv`.
 
-    Where the reference has no variance (its tail index is beyond NO_VARIANCE), `sd_ratio` is the ratio of the half-widths of the
+    Where the reference has no variance, `sd_ratio` is the ratio of the half-widths of the
     central 68 % and `bias` the distance of the medians in such half-widths; `scale` says so.
 
     `_low`, `_high` are pointwise 95 % Monte Carlo limits; `_lowest`, `_highest` hold for every judged sd and mean at once;
@@ -32,6 +34,7 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
         method: its marginals.
         reference: the reference's, in the same order of parameters.
         judged: (parameter,) bool, False where left out of the verdict.
+        heavy: (parameter,) bool, where the reference has no variance: `heavy_tailed`.
         health: of the reference.
     """
     out = {
@@ -42,7 +45,6 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
         "reference_mean": reference.mean,
         "reference_sd": reference.sd,
     }
-    heavy = judged & heavy_tailed(reference)
     z = simultaneous(len(JUDGED_METRICS) * int(judged.sum()))
     together = {}
     with np.errstate(divide="ignore", invalid="ignore"):  # constant scalars divide by 0; they are not judged
@@ -77,7 +79,7 @@ def rows(name: str, method: Marginals, reference: Marginals, judged: np.ndarray,
 
 
 def heavy_tailed(of: Marginals) -> np.ndarray:
-    """Which scalars surely have no variance, (parameter,) bool, by the generalised Pareto shape of their tails."""
+    """Which scalars surely have no variance, (parameter,) bool: the Pareto shape of their tails is beyond NO_VARIANCE."""
     draws = of.draws.values
     step = max(1, -(-draws.shape[0] * draws.shape[1] // SAMPLE_OF_TAIL))
     index = tail_index(draws[:, ::step])
