@@ -241,6 +241,14 @@ def test_a_damaged_record_of_a_study_is_named(run):
     assert err.count("\n") == 1
 
 
+def test_a_study_without_its_record_is_not_gone_on_with(run):
+    Path("lost").mkdir()
+    Path("lost/study.csv").write_text("separation,replicate,verdict,method,parameter\n")
+    code, _, err = run("study", "overlap", "--out", "lost")
+    assert code == 3
+    assert "lost holds study.csv without the settings that it came from" in err
+
+
 @pytest.mark.parametrize("finished", [None, "study.csv", "probabilities.csv"])
 def test_a_study_binds_its_folder_once_something_is_finished(run, monkeypatch, finished):
     def stop(*_, **__):

@@ -8,6 +8,7 @@ from xarray import DataTree
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import evidence, labels, posterior
 from vi_vs_mcmc.evidence.bridge import _bridged
+from vi_vs_mcmc.evidence.importance import _mean
 from vi_vs_mcmc.evidence.places import log_labels, spread
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.streams import MODES, stream
@@ -125,3 +126,25 @@ def test_a_normal_that_never_reaches_the_posterior_bridges_nothing():
     mine = np.random.default_rng(0).normal(size=(4, 100))
     assert _bridged(mine, np.full(400, -1e5))[1] == np.inf
     assert np.isfinite(_bridged(mine, np.full(400, -3.0))[1])
+
+
+def test_a_bridge_that_does_not_settle_is_no_estimate():
+    mine = np.random.default_rng(0).normal(size=(4, 100))
+    assert _bridged(mine + 60.0, mine.ravel() - 60.0)[1] == np.inf
+
+
+def test_draws_too_few_to_fit_a_normal_bridge_nothing(told_apart):
+    tree = vm.fit(told_apart, "cavi", seed=1, chains=2, draws=4)
+    assert evidence.bridge(told_apart, tree, jax.random.key(0)) is None
+
+
+def test_the_best_estimate_has_a_finite_error():
+    made = lambda error: evidence.Estimate(-5.0, error, "importance", "")
+    assert evidence.best([made(np.nan), made(0.01), made(np.inf)]) == made(0.01)
+    assert evidence.best([made(np.inf)]) is None
+
+
+def test_weights_that_are_all_zero_have_no_finite_error():
+    value, error, sentence = _mean(np.full(100, -np.inf))
+    assert (value, error) == (-np.inf, np.inf)
+    assert "none of them" in sentence

@@ -1,12 +1,13 @@
-"""Compiled programs are forgotten before the kernel's limit on memory maps is reached, and not earlier."""
+"""Compiled programs: made quickly, small enough for the memory, forgotten before the kernel's limit on memory maps is reached."""
 
 import os
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from vi_vs_mcmc import programs
+from vi_vs_mcmc import flat, programs
 
 QUICK = "--xla_backend_optimization_level=1"
 
@@ -52,3 +53,10 @@ def test_compiling_is_quick_unless_the_user_says_how_or_has_an_accelerator(monke
     monkeypatch.setattr(programs, "entry_points", lambda group: plugins)
     programs.compile_quickly()
     assert os.environ.get("XLA_FLAGS") == after
+
+
+def test_the_longer_the_data_the_fewer_draws_are_evaluated_side_by_side():
+    assert flat.abreast([np.zeros((500, 2)), np.zeros(())]) == flat.ABREAST
+    assert flat.abreast([jnp.zeros((10**6, 1))]) == 4
+    assert flat.abreast({"x": jax.ShapeDtypeStruct((10**9, 8), float)}) == 1
+    assert flat.abreast([]) == flat.ABREAST

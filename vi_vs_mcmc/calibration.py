@@ -38,7 +38,7 @@ from jax.flatten_util import ravel_pytree
 from vi_vs_mcmc import engine, response
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.methods.cavi import CAVI
-from vi_vs_mcmc.methods.lrvb import POLISHED
+from vi_vs_mcmc.methods.lrvb import POLISHED, SOLVED
 from vi_vs_mcmc.methods.registry import resolve
 from vi_vs_mcmc.plugins import load
 from vi_vs_mcmc.precision import in_float64
@@ -216,7 +216,7 @@ def optimum(model: Conjugate, key: Array, restarts: int) -> tuple[Natural, Array
 
     ends = jax.vmap(ascended)(engine.starts(model, key, restarts))
     bounds = jax.vmap(lambda eta: engine.bound_and_map(model, eta)[0])(ends)
-    eta = jax.tree.map(lambda leaf: leaf[jnp.argmax(bounds)], ends)
+    eta = jax.tree.map(lambda leaf: leaf[jnp.nanargmax(bounds)], ends)
 
     def polish(state, _):
         eta, residual = state
@@ -246,9 +246,9 @@ def corrected(
     as_eta = ravel_pytree(eta)[1]
     directions = jax.vmap(lambda slope: response.covariance_product(model, eta, as_eta(slope)))(slopes.T)
     found = response.respond(model, eta, directions)
-    own = jnp.cov(flat.T)
+    own = jnp.atleast_2d(jnp.cov(flat.T))
     root, wanted = jnp.linalg.cholesky(own), jnp.linalg.cholesky(own + found.added)
-    positive = found.positive & jnp.isfinite(wanted).all()
+    positive = found.positive & (found.residual < SOLVED) & jnp.isfinite(wanted).all()
     moved = flat.mean(0) + centred @ jnp.linalg.solve(root.T, wanted.T)
     sites = jax.vmap(lambda value: call.constrain(arrays, shaped(value)))(moved)
     return {site: jnp.where(positive, sites[site], theta[site]) for site in theta}, positive

@@ -91,9 +91,16 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
             f"{name} ({_WORDS.get(kind, kind)})" for name, kind in found.other.items() if columns is None
         ),
         name=found.label if found.label not in ("the array", "the frame") else found.label[4:],
-        sha256=hashlib.sha256(head + values.astype("<f8").tobytes()).hexdigest(),
+        sha256=_fingerprint(head, values),
         warnings=(*found.notes, *notes, *_cautions(values, taken)),
     )
+
+
+def _fingerprint(head: bytes, values: np.ndarray) -> str:
+    """SHA-256 of shape, names and cells, without a copy of them."""
+    found = hashlib.sha256(head)
+    found.update(memoryview(values.astype("<f8", copy=False)).cast("B"))
+    return found.hexdigest()
 
 
 def thin(values: np.ndarray, limit: int) -> np.ndarray:
@@ -258,11 +265,15 @@ def _choose(found: _Source, columns: Sequence[str] | None) -> tuple[list[str], l
         types = ", ".join(f"{name!r}: {kind}" for name, kind in found.other.items()) or "no columns at all"
         raise DataError(f"{found.label} has no numeric column, only {types}; want at least one.")
     named = {name: cells for name, cells in found.numeric.items() if _INDEX.fullmatch(name)}
-    starts = {name: set(cells - np.arange(found.rows)) for name, cells in named.items()}
-    index = [name for name, start in starts.items() if start in ({0}, {1})]
+    index = [name for name, cells in named.items() if found.rows and _counts(cells)]
     taken = [name for name in found.numeric if name not in index]
     follows = "only numbers the rows and is left out; to take it, name the columns with --columns."
     return (taken, [f"column {name!r} {follows}" for name in index]) if taken else (index, [])
+
+
+def _counts(cells: np.ndarray) -> bool:
+    """Whether a column numbers the rows, from 0 or from 1."""
+    return cells[0] in (0, 1) and bool((cells - np.arange(len(cells)) == cells[0]).all())
 
 
 def _not_finite(values: np.ndarray, names: list[str], found: _Source) -> DataError:

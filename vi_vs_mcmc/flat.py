@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +15,8 @@ from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
 
 BATCH = 2000  # draws that one call of a compiled function takes
-ABREAST = 500  # of those whose log p is computed side by side
+ABREAST = 500  # of those whose log p is computed side by side, at most
+CELLS = 2**22  # rows of data times draws abreast: a model may keep a few numbers for each
 
 
 def in_batches[T, R](function: Callable[[T], R], arrays: T, size: int = BATCH) -> R:
@@ -79,6 +81,13 @@ def _shapes(problem: Problem) -> list[tuple[str, tuple[int, ...]]]:
     return [(name, shapes[name].shape) for name in problem.latent]
 
 
+def abreast(arrays: Any, most: int = ABREAST) -> int:
+    """How many draws' log p to compute side by side: fewer the longer the data are, from the shapes of `arrays` alone."""
+    longest = max((leaf.shape[0] for leaf in jax.tree.leaves(arrays) if np.ndim(leaf)), default=1)
+    return int(np.clip(CELLS // max(longest, 1), 1, most))
+
+
 @partial(jax.jit, static_argnums=0)
 def _evaluated(call: Call, arrays, u: dict[str, Array]):
-    return jax.lax.map(lambda x: (call.constrain(arrays, x), call.log_density(arrays, x)), u, batch_size=ABREAST)
+    one = lambda x: (call.constrain(arrays, x), call.log_density(arrays, x))
+    return jax.lax.map(one, u, batch_size=abreast(arrays))

@@ -18,7 +18,8 @@ from xarray import DataTree
 
 from vi_vs_mcmc import engine, labels, posterior
 from vi_vs_mcmc.conjugate import Conjugate, Natural
-from vi_vs_mcmc.methods.cavi import BATCH, Optima, drawn
+from vi_vs_mcmc.methods.cavi import Optima, thetas
+from vi_vs_mcmc.methods.starts import CLOUD
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 
@@ -119,7 +120,8 @@ def _aligned(problem: Problem, model: Conjugate, eta: Natural, tree: DataTree, k
     dim = problem.exchangeable
     if dim is None:
         return tree
-    own = {n: v[None] for n, v in drawn(model, eta, key, BATCH, problem.supports)[0].items()}
+    one = jax.tree.map(lambda leaf: leaf[None], eta)
+    own = {n: v[None] for n, v in thetas(model, one, np.zeros(CLOUD, int), key).items()}
     pivot = labels.pivot_of(DataTree.from_dict({"/posterior": posterior.dataset(problem, own)}), dim)
     return labels.align(tree, dim, pivot)[0]
 

@@ -73,7 +73,7 @@ def build(
         status_sentence: why, with the numbers.
         wall_seconds: compilation included.
         work: what was done, in words.
-        passes: over the data.
+        passes: over the data by the fit alone; chains, starts and restarts run side by side and count once.
         sample_stats: (chain, draw) by name.
         variational: final parameters, closed-form moments, the ELBO's trace.
         attrs: more, such as `elbo`.

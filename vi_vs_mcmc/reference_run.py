@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from xarray import DataTree
 
 from vi_vs_mcmc import carried, evidence, labelfree, labels
@@ -121,8 +122,8 @@ class Reference:
         good = sum(e.error < PRECISE for e in estimates)
         if self._optima is not None and few and good < 2:
             estimates.append(evidence.importance(problem, self._optima, key, self._pivot))
-        out = evidence.recorded(sorted(estimates, key=lambda e: e.error), log_labels(problem))
-        best = evidence.best(estimates)
+        estimates = sorted((e for e in estimates if np.isfinite(e.error)), key=lambda e: e.error)
+        out, best = evidence.recorded(estimates, log_labels(problem)), evidence.best(estimates)
         if out is None or best is None:
             return None
         gaps = {}

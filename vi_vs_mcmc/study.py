@@ -237,13 +237,18 @@ def _resumed(folder: Path, settings: dict[str, Any], name: str, columns: Sequenc
     """What the folder holds of this study, empty at first; settings bind once something is finished.
 
     Raises:
-        DataError: a record or a table that cannot be read.
+        DataError: a record or a table that cannot be read, or a table without a record.
         SettingError: a study with other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "study.json"
     before = _record(record) if record.exists() else None
-    if before is not None and any((folder / result).exists() for result in RESULTS):
+    there = [result for result in RESULTS if (folder / result).exists()]
+    if before is None and there:
+        raise DataError(
+            f"{folder} holds {there[0]} without the settings that it came from, study.json; choose another --out"
+        )
+    if before is not None and there:
         differ = [k for k in settings if before.get(k) != settings[k]]
         if differ:
             key = differ[0]
@@ -252,7 +257,8 @@ def _resumed(folder: Path, settings: dict[str, Any], name: str, columns: Sequenc
             )
     table = folder / name
     found = _table(table, columns) if table.exists() else pd.DataFrame()
-    _replace(record, _json(settings))
+    if before is None or not there:  # else it may hold a finished study's verdicts
+        _replace(record, _json(settings))
     return found
 
 

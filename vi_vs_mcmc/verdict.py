@@ -128,7 +128,7 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
         why = f"failed its own checks, so nothing can be said about {spoken(method)}: {health.failures()}."
         return f"{name[:1].upper()}{name[1:]} {why}"
     if words == [NOT_CONVERGED]:
-        return f"The optimiser had not finished, so this is not yet about its family: {status_sentence}."
+        return f"Its optimum is not established, so this is not yet about its family: {status_sentence}."
     if words == [POINT]:
         return "A point, not a distribution: it has no spread to compare."
     hold = f"Its 90\u202f% intervals hold {_held(judged)} of the {plain} posterior{_which(judged)}"

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import pytest
 from numpy.testing import assert_allclose
+from numpyro import distributions as dist
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
@@ -192,3 +194,17 @@ def test_a_model_without_closed_form_is_refused():
 
     with pytest.raises(vm.SettingError, match="lrvb needs a closed-form structure"):
         vm.fit(vm.Problem(lambda: numpyro.sample("x", dist.Normal())), "lrvb")
+
+
+def test_a_single_coordinate_is_moved_as_many_are():
+    def program(x):
+        numpyro.sample("x", dist.Normal(numpyro.sample("mu", dist.Normal(0.0, 1.0)), 1.0), obs=x)
+
+    problem = vm.Problem(program, args=(np.zeros(3),))
+    u = np.random.default_rng(0).normal(size=(500, 1))
+    moved, _, log_q, why = lrvb._moved(
+        problem, {"mu": u[:, 0]}, u, np.array([[3.0 * u.var(ddof=1)]]), np.zeros(500), np.zeros(500)
+    )
+    assert not why
+    assert_allclose(moved["mu"].std() / u.std(), 2.0)
+    assert_allclose(log_q, -np.log(2.0))

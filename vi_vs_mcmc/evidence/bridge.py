@@ -30,7 +30,7 @@ from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 
 BRIDGED = 4_000  # reference draws at most that the bridge stands on
-ROUNDS = 100
+ROUNDS = 1000
 
 
 @in_float64
@@ -44,7 +44,7 @@ def bridge(problem: Problem, tree: DataTree, key: Array, pivot: Pivot | None = N
         pivot: what each label looks like; needed where labels are exchangeable.
 
     Returns:
-        None where no draw of the normal reaches the posterior.
+        None where the draws are too few to fit a normal, none of its own reaches the posterior, or the iteration does not end.
     """
     u = flat.of_tree(problem, tree)
     half = u.shape[1] // 2
@@ -52,7 +52,10 @@ def bridge(problem: Problem, tree: DataTree, key: Array, pivot: Pivot | None = N
     step = max(1, -(-u.shape[0] * (u.shape[1] - half) // BRIDGED))
     kept = u[:, half::step]
     covariance: Any = np.atleast_2d(np.cov(fitted.T))
-    normal: Any = multivariate_normal(fitted.mean(0), covariance, allow_singular=True)
+    try:
+        normal: Any = multivariate_normal(fitted.mean(0), covariance)
+    except np.linalg.LinAlgError:  # fewer draws than coordinates, or coordinates that determine one another
+        return None
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     number = kept.shape[0] * kept.shape[1]
     proposed = np.atleast_2d(normal.rvs(number, random_state=generator)).reshape(number, -1)
@@ -73,7 +76,7 @@ def _bridged(mine: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
 
     Args:
         mine: at the posterior's draws, (chain, draw).
-        theirs: at g's draws, (proposals,); where none of them has weight the error is infinite.
+        theirs: at g's draws, (proposals,); where none of them has weight, or ROUNDS do not suffice, the error is infinite.
     """
     top = float(np.median(mine))
     effective = float(np.clip(array_stats.ess(mine, chain_axis=0, draw_axis=1, method="mean"), 1.0, mine.size))
@@ -87,6 +90,8 @@ def _bridged(mine: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
         r = np.mean(b / (share * b + (1 - share) * r)) / np.mean(1.0 / (share * a + (1 - share) * r))
         if abs(r - before) <= 1e-12 * r:
             break
+    else:
+        return float("-inf"), float("inf")
     own = b / (share * b + (1 - share) * r)
     posterior_side = 1.0 / (share * a + (1 - share) * r)
     own = own / own.max()

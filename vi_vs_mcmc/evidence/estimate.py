@@ -26,8 +26,8 @@ class Estimate:
 
 
 def best(estimates: list[Estimate]) -> Estimate | None:
-    """The estimate with the smallest error."""
-    return min(estimates, key=lambda e: e.error) if estimates else None
+    """The estimate with the smallest error; None where no error is finite."""
+    return min((e for e in estimates if np.isfinite(e.error)), key=lambda e: e.error, default=None)
 
 
 def gap(elbo: float, marginal: float | None, marginal_se: float | None, found: Estimate, labels: float) -> dict:

@@ -34,7 +34,7 @@ from vi_vs_mcmc.evidence.estimate import Estimate
 from vi_vs_mcmc.evidence.places import in_place, log_labels, order, permuted
 from vi_vs_mcmc.flat import in_batches
 from vi_vs_mcmc.labels import Pivot
-from vi_vs_mcmc.methods.cavi import Optima
+from vi_vs_mcmc.methods.cavi import Optima, thetas
 from vi_vs_mcmc.methods.gibbs import conditional, sweep
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
@@ -68,6 +68,8 @@ def importance(
 ) -> Estimate:
     """The log evidence by importance sampling from a mixture of complete-data posteriors and of paths from the prior.
 
+    Its error is infinite where no proposal is in place.
+
     Args:
         problem: with a closed form.
         optima: of coordinate ascent.
@@ -97,6 +99,8 @@ def importance(
 def reweighted(problem: Problem, tree: DataTree, shape: float, pivot: Pivot | None = None) -> Estimate | None:
     """The log evidence from a method's own draws, labels aligned; None where k-hat `shape` says that it has no error.
 
+    Its error is infinite where no draw is in place.
+
     Args:
         problem: what was fitted.
         tree: with `log_p` and `log_q` of every draw.
@@ -122,7 +126,7 @@ def _mixture(problem: Problem, model: Conjugate, optima: Optima, key: Array, piv
     number = int(np.clip(VISITS // jax.tree.leaves(model.rows)[0].shape[0], FEWEST, CHAINS))
     from_path = np.resize(np.arange(ends), number)  # wide starts, too: another mode may be found
     key_starts, key_chains, key_order = jax.random.split(key, 3)
-    starts = _draws(model, paths, from_path, key_starts)
+    starts = thetas(model, paths, from_path, key_starts)
     chains = _complete(model, starts, jax.random.split(key_chains, number), jnp.array(SOFTER))
     eta = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), paths, chains)
     flat, log_normaliser = jax.tree.map(np.asarray, _numbers(model, eta))
@@ -130,7 +134,7 @@ def _mixture(problem: Problem, model: Conjugate, optima: Optima, key: Array, piv
         return Mixture(eta, flat, log_normaliser, None)
     # a path has the labels of its optimum; a chain may have changed its own
     heads = [*np.arange(0, ends, len(steps)), *np.arange(ends, len(flat), len(SOFTER))]
-    found = order(problem, pivot, _draws(model, eta, np.repeat(heads, FEW), key_order), FEW)
+    found = order(problem, pivot, thetas(model, eta, np.repeat(heads, FEW), key_order), FEW)
     each = [len(steps)] * len(at) + [len(SOFTER)] * number
     return Mixture(eta, flat, log_normaliser, np.repeat(found, each, 0))
 
@@ -142,7 +146,7 @@ def _proposed(problem, model, mixture: Mixture, share, key, number: int, pivot) 
     """
     counts = np.diff(np.floor(np.cumsum(np.r_[0.0, share]) * number + 0.5).astype(int))
     index = np.repeat(np.arange(len(share)), counts)
-    drawn = _draws(model, mixture.eta, index, key)
+    drawn = thetas(model, mixture.eta, index, key)
     kinds, kind = (np.zeros((1, 1), int), np.zeros(len(share), int))
     if mixture.order is not None:
         kinds, kind = np.unique(mixture.order, axis=0, return_inverse=True)
@@ -199,18 +203,6 @@ def _numbers(model: Conjugate, eta: Natural) -> tuple[Array, Array]:
     return jax.vmap(lambda e: ravel_pytree(e)[0])(eta), jax.vmap(model.log_normaliser)(eta)
 
 
-def _draws(model: Conjugate, eta: Natural, index: np.ndarray, key: Array) -> dict[str, np.ndarray]:
-    """A draw of each part `index`, leaves (draws, ...)."""
-    keys = np.asarray(jax.random.key_data(jax.random.split(key, len(index))))
-    each = jax.tree.map(lambda leaf: np.asarray(leaf)[index], eta)
-    return in_batches(lambda pair: _draw(model, *pair), (each, keys), BATCH)
-
-
-@jax.jit
-def _draw(model: Conjugate, eta: Natural, keys: Array) -> dict[str, Array]:
-    return jax.vmap(lambda one, key: model.draw(jax.random.wrap_key_data(key), one))(eta, keys)
-
-
 @jax.jit
 def _log_p(model: Conjugate, theta: dict[str, Array]) -> Array:
     return jax.vmap(partial(engine.log_p, model))(theta)
@@ -225,6 +217,8 @@ def _statistics(model: Conjugate, theta: dict[str, Array]) -> Array:
 def _mean(log_weight: np.ndarray) -> tuple[float, float, str]:
     """log of the mean weight, its standard error, and how many draws it is worth."""
     top = log_weight.max()
+    if not top > -np.inf:
+        return float("-inf"), float("inf"), f"{log_weight.size} draws, none of them in place,"
     w = np.exp(log_weight - top)
     error = w.std(ddof=1) / w.mean() / np.sqrt(w.size)
     effective = w.sum() ** 2 / (w**2).sum()

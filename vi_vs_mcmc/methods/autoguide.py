@@ -21,12 +21,12 @@ from numpyro import handlers, optim
 from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 from numpyro.infer.util import log_density
 
-from vi_vs_mcmc.flat import in_batches
+from vi_vs_mcmc.flat import abreast, in_batches
 from vi_vs_mcmc.methods.starts import Target
 
 BLOCK = 250  # steps of one compiled loop
 PIECE = 50  # steps averaged into one point of the ELBO's trace
-BATCH = 250  # draws at which the gradient of log p is computed side by side
+BATCH = 250  # draws at which the gradient of log p is computed side by side, at most
 NEEDS_MORE = ("AutoGuide", "AutoGuideList", "AutoContinuous", "AutoSemiDAIS", "AutoSurrogateLikelihoodDAIS")
 POINT = "AutoDelta"  # the mode of the density of the constrained sites, hence without a Jacobian
 
@@ -105,7 +105,7 @@ def sample(guide: str, particles: int, target: Target, start, raw, key: Array, n
 @jax.jit
 def slopes(target: Target, w: dict[str, Array]) -> dict[str, Array]:
     """The gradient of log p at each draw, leaves (draws, ...)."""
-    return jax.lax.map(jax.grad(target.log_density), w, batch_size=BATCH)
+    return jax.lax.map(jax.grad(target.log_density), w, batch_size=abreast(target.arrays, BATCH))
 
 
 @jax.jit

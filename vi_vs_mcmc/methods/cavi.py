@@ -14,6 +14,7 @@ from xarray import Dataset, DataTree
 from vi_vs_mcmc import engine, posterior
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError, whole
+from vi_vs_mcmc.flat import in_batches
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem, unconstrain
 from vi_vs_mcmc.streams import MODES, stream
@@ -166,6 +167,18 @@ def _batch(model: Conjugate, eta: Natural, key: Array, supports: dict):
         return theta, engine.log_p(model, theta) + log_volume, engine.log_q(model, eta, theta) + log_volume
 
     return jax.vmap(one)(jax.random.split(key, BATCH))
+
+
+def thetas(model: Conjugate, eta: Natural, index: np.ndarray, key: Array) -> dict[str, np.ndarray]:
+    """A draw of each q that `index` names among those of `eta`, leaves (draws, ...), without a look at the data."""
+    keys = np.asarray(jax.random.key_data(jax.random.split(key, len(index))))
+    each = jax.tree.map(lambda leaf: np.asarray(leaf)[index], eta)
+    return in_batches(lambda pair: _thetas(model, *pair), (each, keys))
+
+
+@jax.jit
+def _thetas(model: Conjugate, eta: Natural, keys: Array) -> dict[str, Array]:
+    return jax.vmap(lambda one, key: model.draw(jax.random.wrap_key_data(key), one))(eta, keys)
 
 
 def _variational(problem: Problem, model: Conjugate, eta: Natural, optima: Optima) -> Dataset:

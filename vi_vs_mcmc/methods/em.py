@@ -102,7 +102,7 @@ class EM:
             status_sentence=self._sentence(found, agree),
             wall_seconds=time.perf_counter() - began,
             work=f"{self.restarts} restarts, {found.steps.min()} to {found.steps.max()} steps",
-            passes=int(found.steps.max()) + 1 + 2 * int(found.steps[0]),
+            passes=int(found.steps.max()) + 1,
             variational=out,
             attrs={
                 "elbo": float(out["log_joint"][-1]),

@@ -41,7 +41,7 @@ class Gibbs:
     """Alternate between local variables and parameters.
 
     Attributes:
-        warmup: sweeps that are dropped.
+        warmup: sweeps that are dropped (rounded up to whole chunks of CHUNK draws).
         thin: sweeps for each draw that is kept.
         restarts: coordinate-ascent restarts that look for modes to start from.
     """
@@ -90,7 +90,9 @@ class Sampler(Chunked):
         self._seed = int(jax.random.key_data(key)[-1])
         modes, _ = modes_of_chains(model, key, chains, settings.restarts)
         self._state = _start(model, jax.random.split(stream(key, settings.name), chains), modes)
-        for _ in range(-(-settings.warmup // (CHUNK * settings.thin))):
+        chunks = -(-settings.warmup // (CHUNK * settings.thin))
+        self._warmup = chunks * CHUNK * settings.thin
+        for _ in range(chunks):
             self.advance()
         self.seconds = time.perf_counter() - began
 
@@ -111,7 +113,7 @@ class Sampler(Chunked):
             status_sentence=f"{self._chains} chains of {self.asked} draws, one in {settings.thin} sweeps",
             wall_seconds=self.seconds,
             work=f"{self._chains} × {self.asked} draws, one in {settings.thin} sweeps",
-            passes=self._chains * len(self._model.blocks) * (settings.warmup + settings.thin * self.draws),
+            passes=len(self._model.blocks) * (self._warmup + settings.thin * self.draws),
         )
 
     def _across_blocks(self, joined: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

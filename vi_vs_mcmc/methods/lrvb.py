@@ -30,6 +30,7 @@ from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import MODES, stream
 
 POLISHED = 1e-9  # residual of the fixed point beyond which its response is refused
+SOLVED = 1e-6  # residual of conjugate gradients beyond which their answer is refused
 POLISHING = 5  # Newton steps at most; one or two do
 FLAT = 0.99  # spectral radius of dF/deta beyond which the answer is called fragile
 
@@ -134,7 +135,7 @@ def _refusal(residual: float, found: response.Response) -> str:
         return f"the fixed point is known to {residual:.1e} only, where {POLISHED:.0e} is wanted; raise max_sweeps"
     if not found.positive:
         return "the fixed point is not a strict maximum of the ELBO: a direction of non-positive curvature; these sds are CAVI's"
-    if not found.residual < 1e-6:
+    if not found.residual < SOLVED:
         return f"conjugate gradients stopped at a residual of {float(found.residual):.1e}; these sds are CAVI's"
     return ""
 
@@ -182,7 +183,7 @@ def _of_draws(problem: Problem, model: Conjugate, eta: Natural, theta: dict[str,
 
 def _moved(problem: Problem, theta: dict[str, np.ndarray], u: np.ndarray, added: np.ndarray, log_p, log_q):
     """Draws in their new places, with log p and log q there, and why it could not be done."""
-    own = np.cov(u.T)
+    own = np.atleast_2d(np.cov(u.T))
     try:
         root, wanted = np.linalg.cholesky(own), np.linalg.cholesky(own + added)
     except np.linalg.LinAlgError:

@@ -9,17 +9,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from numpyro.distributions import biject_to
 
 from vi_vs_mcmc.conjugate import Conjugate, Coordinates, Natural
 from vi_vs_mcmc.flat import unconstrained
-from vi_vs_mcmc.methods.cavi import BATCH, CAVI, drawn
+from vi_vs_mcmc.methods.cavi import CAVI, thetas
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
 from vi_vs_mcmc.streams import MODES, stream
 
 TRIES = 100  # random starts tried for each chain of a model without a closed form
+CLOUD = 500  # draws of q that its sds are read from
 NEGLIGIBLE = 0.05  # ELBO weight below which a mode gets no chain
 
 
@@ -106,15 +108,12 @@ def starting_points(
     if problem.conjugate is None:
         return _random_starts(problem, stream(key, name), chains), Target.of(problem, AsTheyAre())
     modes, best = modes_of_chains(problem.conjugate, key, chains, restarts)
-    keys = jax.random.split(stream(key, name), chains)
-    points = []
-    for chain in range(chains):
-        eta = jax.tree.map(lambda leaf, chain=chain: leaf[chain], modes)
-        theta = drawn(problem.conjugate, eta, keys[chain], BATCH, problem.supports)[0]
-        points.append(unconstrained(problem.supports, {name: theta[name] for name in problem.latent}))
+    index = np.r_[np.arange(chains), np.zeros(CLOUD, int)]
+    theta = thetas(problem.conjugate, modes, index, stream(key, name))
+    u = unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
+    first, cloud = ({name: u[name][part] for name in u} for part in (slice(chains), slice(chains, None)))
     inner = AsTheyAre() if aligned else problem.conjugate.coordinates(best)
-    first = jax.tree.map(lambda *leaves: jnp.stack([x[0] for x in leaves]), *points)
-    start, units = _standardised(inner, points[0], first)
+    start, units = _standardised(inner, cloud, first)
     return start, Target.of(problem, units)
 
 

@@ -105,11 +105,11 @@ class SVI:
             NumericalError: the ELBO is not finite from the start.
         """
         began = time.perf_counter()
-        key_fit, key_draw = jax.random.split(stream(key, self.name))
+        key_fit, key_check, key_draw = jax.random.split(stream(key, self.name), 3)
         start, target = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start", aligned=True)
         climb = _Climb(self, target, key_fit, start)
         climb.run(progress)
-        climb.compare_with_optimum(key_draw)
+        climb.compare_with_optimum(key_check)
         theta, log_p, log_q = climb.draws(problem, key_draw, chains * draws)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         attrs: dict = {"elbo": float(climb.trace[-1]), "second_start_distance": climb.distance}
@@ -128,7 +128,7 @@ class SVI:
             status_sentence=climb.sentence,
             wall_seconds=time.perf_counter() - began,
             work=f"{STARTS} starts of {climb.steps} steps, {self.particles} draws a step",
-            passes=climb.steps * self.particles * STARTS,
+            passes=climb.steps * self.particles,
             sample_stats=stats,
             variational=Dataset({"elbo": ("step", climb.trace), "elbo_step": ("step", steps)}),
             attrs=attrs | {"point_estimate": int(self.guide == "AutoDelta")},
