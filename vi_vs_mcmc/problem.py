@@ -143,6 +143,16 @@ class Problem:
         """The latent sites: what NUTS and SVI move."""
         return {name: site for name, site in self.all_sites.items() if site.support is not None}
 
+    def structure(self, method: str, instead: str) -> Conjugate:
+        """The closed-form structure, for a method that works on it.
+
+        Raises:
+            SettingError: there is none, and `instead` is what can be used.
+        """
+        if self.conjugate is None:
+            raise SettingError(f"{method} needs a closed-form structure, and {self.name!r} has none; use {instead}")
+        return self.conjugate
+
     @cached_property
     def compared(self) -> tuple[str, ...]:
         """Names of the compared sites."""

@@ -85,6 +85,10 @@ class CAVI:
         for name in ("restarts", "max_sweeps"):
             whole(name, getattr(self, name))
 
+    def suits(self, problem: Problem) -> Conjugate:
+        """The structure that it works on; a SettingError where there is none."""
+        return problem.structure("cavi", "svi:AutoNormal")
+
     def optima(self, model: Conjugate, key: Array, *, progress=None) -> Optima:
         """Fit all restarts; sorted by ELBO, labels in their canonical order."""
         start = engine.starts(model, key, self.restarts)
@@ -104,9 +108,7 @@ class CAVI:
             SettingError: the problem has no closed-form structure.
             NumericalError: the ELBO fell.
         """
-        model = problem.conjugate
-        if model is None:
-            raise SettingError(f"cavi needs a closed-form structure, and {problem.name!r} has none; use svi:AutoNormal")
+        model = self.suits(problem)
         began = time.perf_counter()
         key_draw = stream(key, self.name)
         optima = self.optima(model, stream(key, MODES), progress=progress)

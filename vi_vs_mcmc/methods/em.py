@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +65,15 @@ class EM:
         for name in ("restarts", "max_steps"):
             whole(name, getattr(self, name))
 
+    def suits(self, problem: Problem) -> Any:
+        """The structure that it works on; a SettingError where there is none, or it has several blocks or no mode."""
+        model = problem.conjugate
+        if model is None or len(model.blocks) > 1 or not hasattr(model, "mode"):
+            raise SettingError(
+                f"em needs a closed-form structure in one block, and {problem.name!r} has none; use svi:AutoDelta"
+            )
+        return model
+
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
         """Climb to the mode; every draw is that one point.
@@ -76,11 +86,7 @@ class EM:
             SettingError: no closed-form structure in one block, or a prior under which the density has no bound.
             NumericalError: the highest start ran off to where the density has no highest point.
         """
-        model = problem.conjugate
-        if model is None or len(model.blocks) > 1 or not hasattr(model, "mode"):
-            raise SettingError(
-                f"em needs a closed-form structure in one block, and {problem.name!r} has none; use svi:AutoDelta"
-            )
+        model = self.suits(problem)
         began = time.perf_counter()
         start = engine.starts(model, stream(key, MODES), self.restarts)
         _refuse_unbounded(problem, model, start)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,20 @@ class Exact:
     label = "Exact"
     describes = "sum over all assignments"
 
+    def suits(self, problem: Problem) -> Any:
+        """The structure that it works on; a SettingError where there is none, or it has several blocks or too many rows."""
+        model: Any = problem.conjugate
+        if model is None or len(model.blocks) > 1:
+            raise SettingError(
+                f"exact needs a conjugate structure in one block, and {problem.name!r} has no such thing; use nuts"
+            )
+        values, rows = jax.tree.leaves(jax.eval_shape(model.outcomes, model.rows))[0].shape[:2]
+        if rows * np.log2(values) > np.log2(LIMIT):
+            raise SettingError(
+                f"exact sums over {values}^{rows} assignments; want {LIMIT} at most: fewer rows or components, or gibbs"
+            )
+        return model
+
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
         """Sum over all assignments, then draw.
@@ -49,18 +64,10 @@ class Exact:
         Raises:
             SettingError: no closed form, more than one block, or more than LIMIT assignments.
         """
-        model = problem.conjugate
-        if model is None or len(model.blocks) > 1:
-            raise SettingError(
-                f"exact needs a conjugate structure in one block, and {problem.name!r} has no such thing; use nuts"
-            )
+        model = self.suits(problem)
         began = time.perf_counter()
         outcomes = model.outcomes(model.rows)
         values, rows = jax.tree.leaves(outcomes)[0].shape[:2]
-        if rows * np.log2(values) > np.log2(LIMIT):
-            raise SettingError(
-                f"exact sums over {values}^{rows} assignments; want {LIMIT} at most: fewer rows or components, or gibbs"
-            )
         terms = _terms(model, outcomes)
         log_joint = _joined(lambda at: _log_joint(model, terms, at), values**rows, progress)
         log_evidence = float(np.logaddexp.reduce(log_joint))

@@ -28,7 +28,7 @@ from xarray import DataTree
 
 from vi_vs_mcmc import flat, posterior
 from vi_vs_mcmc.conjugate import Conjugate, Natural
-from vi_vs_mcmc.errors import SettingError, whole
+from vi_vs_mcmc.errors import whole
 from vi_vs_mcmc.methods.chunked import CHUNK, Chunked
 from vi_vs_mcmc.methods.starts import modes_of_chains
 from vi_vs_mcmc.precision import in_float64
@@ -58,6 +58,10 @@ class Gibbs:
         for name in ("warmup", "thin", "restarts"):
             whole(name, getattr(self, name))
 
+    def suits(self, problem: Problem) -> Conjugate:
+        """The structure that it works on; a SettingError where there is none."""
+        return problem.structure("gibbs", "nuts")
+
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
         """Warm up, then sample.
@@ -75,9 +79,7 @@ class Gibbs:
     @in_float64
     def begin(self, problem: Problem, key: Array, *, chains: int, progress=None) -> Sampler:
         """Find starting points and warm up; the sampler that comes back can be asked for draws again and again."""
-        if problem.conjugate is None:
-            raise SettingError(f"gibbs needs a closed-form structure, and {problem.name!r} has none; use nuts")
-        return Sampler(self, problem, problem.conjugate, key, chains)
+        return Sampler(self, problem, self.suits(problem), key, chains)
 
 
 class Sampler(Chunked):

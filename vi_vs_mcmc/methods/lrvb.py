@@ -23,7 +23,6 @@ from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import engine, flat, posterior, response
 from vi_vs_mcmc.conjugate import Conjugate, Natural
-from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.methods.cavi import CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
@@ -56,6 +55,10 @@ class LRVB:
     def __post_init__(self):
         CAVI(self.tol, self.restarts, self.max_sweeps)  # refuses what it would refuse
 
+    def suits(self, problem: Problem) -> Conjugate:
+        """The structure that it works on; a SettingError where there is none."""
+        return problem.structure("lrvb", "svi:AutoMultivariateNormal")
+
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
         """Fit q, correct it, and move its draws.
@@ -66,11 +69,7 @@ class LRVB:
         Raises:
             SettingError: the problem has no closed-form structure.
         """
-        model = problem.conjugate
-        if model is None:
-            raise SettingError(
-                f"lrvb needs a closed-form structure, and {problem.name!r} has none; use svi:AutoMultivariateNormal"
-            )
+        model = self.suits(problem)
         began = time.perf_counter()
         cavi = CAVI(self.tol, self.restarts, self.max_sweeps)
         optima = cavi.optima(model, stream(key, MODES), progress=progress)

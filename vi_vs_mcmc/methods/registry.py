@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-import jax
-import numpy as np
 from jax import Array
 from xarray import DataTree
 
@@ -15,7 +13,7 @@ from vi_vs_mcmc.errors import SettingError, unknown
 from vi_vs_mcmc.methods.autoguide import guides
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.em import EM
-from vi_vs_mcmc.methods.exact import LIMIT, Exact
+from vi_vs_mcmc.methods.exact import Exact
 from vi_vs_mcmc.methods.gibbs import Gibbs
 from vi_vs_mcmc.methods.lrvb import LRVB
 from vi_vs_mcmc.methods.nuts import NUTS
@@ -25,7 +23,7 @@ from vi_vs_mcmc.problem import Problem
 
 @runtime_checkable
 class Method(Protocol):
-    """Frozen settings that fit a problem."""
+    """Frozen settings that fit a problem; one that does not suit every problem says so in `suits(problem)`."""
 
     @property
     def name(self) -> str:
@@ -77,25 +75,9 @@ def resolved(methods: Any) -> list[Method]:
 
 
 def refuse(problem: Problem, method: Method) -> None:
-    """A SettingError where the method does not apply to the problem, as its own `fit` would say it."""
-    model = problem.conjugate
-    if isinstance(method, CAVI | Gibbs | LRVB) and model is None:
-        instead = {"cavi": "svi:AutoNormal", "gibbs": "nuts"}.get(method.name, "svi:AutoMultivariateNormal")
-        raise SettingError(f"{method.name} needs a closed-form structure, and {problem.name!r} has none; use {instead}")
-    if isinstance(method, EM) and (model is None or len(model.blocks) > 1 or not hasattr(model, "mode")):
-        raise SettingError(
-            f"em needs a closed-form structure in one block, and {problem.name!r} has none; use svi:AutoDelta"
-        )
-    if isinstance(method, Exact):
-        if model is None or len(model.blocks) > 1:
-            raise SettingError(
-                f"exact needs a conjugate structure in one block, and {problem.name!r} has no such thing; use nuts"
-            )
-        values, rows = jax.tree.leaves(jax.eval_shape(model.outcomes, model.rows))[0].shape[:2]
-        if rows * np.log2(values) > np.log2(LIMIT):
-            raise SettingError(
-                f"exact sums over {values}^{rows} assignments; want {LIMIT} at most: fewer rows or components, or gibbs"
-            )
+    """A SettingError where the method says that it does not suit the problem."""
+    if (suits := getattr(method, "suits", None)) is not None:
+        suits(problem)
 
 
 def defaults(problem: Problem) -> list[str]:
