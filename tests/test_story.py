@@ -57,3 +57,11 @@ def test_points_come_last_and_the_lede_is_about_the_others():
     assert told["headline"] == "CAVI is calibrated here. EM is a point without spread."
     assert told["lede"].startswith("Every sd is within")
     assert tell(summary(em=fit("point estimate")))["lede"] == "A point estimate has no spread to compare."
+
+
+def test_the_option_to_sample_on_is_the_number_that_the_verdict_names():
+    one = summary(cavi=fit("inconclusive", draws_to_decide=61_000), lrvb=fit("inconclusive", draws_to_decide=None))
+    one["reference"]["chains"] = 4
+    assert tell(one)["actions"][-1]["command"] == "--max-draws 15250"
+    one["verdicts"]["cavi"]["draws_to_decide"] = None
+    assert tell(one)["actions"][-1]["command"] == "--max-draws 4000"

@@ -89,6 +89,8 @@ def test_nothing_left_to_judge_is_no_verdict():
 def test_inconclusive_says_about_how_many_draws_would_decide():
     # half-width .05, distance to the limit .02: (.05 / .02)^2 = 6.25 times 4000 draws
     assert "about 25\u202f000 NUTS draws would decide" in verdict(table((0.92, 0.05, 0.0, 0.1)))["sentence"]
+    assert verdict(table((0.92, 0.05, 0.0, 0.1)))["draws_to_decide"] == 25_000
+    assert verdict(table(FINE))["draws_to_decide"] is None
 
 
 def test_what_the_methods_own_draws_leave_open_no_reference_decides():

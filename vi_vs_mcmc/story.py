@@ -267,8 +267,13 @@ def _tolerated_mean(summary: Summary) -> str:
 
 
 def _longer(summary: Summary) -> str | None:
-    """The option that samples on; a file cannot."""
-    return f"--max-draws {4 * summary['reference']['draws']}" if summary["kind"] == "compare" else None
+    """The option that samples on, to what would decide where that is known; a file cannot."""
+    if summary["kind"] != "compare":
+        return None
+    reference = summary["reference"]
+    wanted = [entry.get("draws_to_decide") or 0 for entry in summary["verdicts"].values()]
+    each = -(-max(wanted, default=0) // reference["chains"])
+    return f"--max-draws {each if each > reference['draws'] else 4 * reference['draws']}"
 
 
 def _open(method: str) -> str:

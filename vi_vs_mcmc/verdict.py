@@ -99,6 +99,7 @@ def judge(
         "verdict": words,
         "sentence": _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence),
         **_numbers(judged, found, point=point),
+        "draws_to_decide": _to_decide(found["open"], tolerance, draws) if words == [INCONCLUSIVE] else None,
         "status": status,
         "status_sentence": status_sentence,
     }
@@ -228,8 +229,8 @@ def _times(half: np.ndarray, margin: np.ndarray, own: np.ndarray) -> tuple[np.nd
     return np.where(half <= margin, (half / margin) ** 2, times), (left <= 0) & (own > 0)
 
 
-def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
-    """Which scalar is undecided, and about how many draws of the reference would decide, if any number would.
+def _wanted(rows: pd.DataFrame, tolerance: Tolerance, draws: int) -> pd.DataFrame:
+    """By undecided scalar: the `total` draws that would decide; whether `by_mean`; whether the method's `own` forbid it.
 
     The reference's part of an interval shrinks as the square root of its draws; the part of the method's own draws stays.
     """
@@ -240,17 +241,27 @@ def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) 
     mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"]).to_numpy()
     by_sd, own = _times(half, margin, rows["sd_ratio_own"].to_numpy())
     by_mean, own_mean = _times(mean_half, mean_margin, rows["bias_own"].to_numpy())
-    needed = np.fmax(by_sd, by_mean)
-    at = int(np.nanargmax(needed))
-    row, total = rows.iloc[at], draws * float(needed[at])
-    if total <= HOPELESS:
-        more = f"about {count(int(round(total, -3)))} {bare(reference)} draws would decide"
-    elif own[at] or own_mean[at]:
+    return rows.assign(total=draws * np.fmax(by_sd, by_mean), by_mean=by_mean > by_sd, own=own | own_mean)
+
+
+def _to_decide(rows: pd.DataFrame, tolerance: Tolerance, draws: int) -> int | None:
+    """Reference draws, all chains, that would decide every scalar; None where no number would, or none is undecided."""
+    total = _wanted(rows, tolerance, draws)["total"].to_numpy().max(initial=0.0)
+    return int(round(float(total), -3)) if 0 < total <= HOPELESS else None
+
+
+def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
+    """Which scalar is undecided, and about how many draws of the reference would decide, if any number would."""
+    wanted = _wanted(rows, tolerance, draws)
+    row = wanted.iloc[int(np.nanargmax(wanted["total"].to_numpy()))]
+    if row.total <= HOPELESS:
+        more = f"about {count(int(round(row.total, -3)))} {bare(reference)} draws would decide"
+    elif row.own:
         more = "the method\u2019s own draws are too few to decide, whatever the reference"
     else:
         more = "it lies too near the limit for any number of draws to decide"
     which = f"{_width(row)} {_ratio(row)} of {the(reference)}"
-    if by_mean[at] > by_sd[at]:
+    if row.by_mean:
         limits = between(row.bias_lowest, row.bias_highest)
         which = f"its mean off by {signed(row.bias)} {limits} {bare(reference)} sds"
     some = "one scalar is" if len(rows) == 1 else f"{len(rows)} scalars are"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vi_vs_mcmc.figures.palette import Style
-from vi_vs_mcmc.report.view import View
+from vi_vs_mcmc.report.view import View, named
 from vi_vs_mcmc.report.words import capital, number, percent
 
 _WIDTH, _HEIGHT = 128, 56
@@ -103,10 +102,8 @@ def _row(view: View, method: str, start: float) -> Row:
 
 
 def _shown(view: View, verdict: dict[str, Any]) -> int:
-    """The parameter that the sentence names first, so that the picture shows what is read; else the worst."""
-    named = re.findall(r"`([^`]+)`", str(verdict.get("sentence") or ""))
-    wanted = [*named, verdict.get("worst_parameter"), verdict.get("worst_bias_parameter")]
-    return next((view.names.index(n) for n in wanted if n in view.names), view.order[0])
+    """The parameter that the verdict is about, so that the picture shows what is read."""
+    return next((view.names.index(n) for n in named(verdict) if n in view.names), view.order[0])
 
 
 def _kind(word: str) -> str:

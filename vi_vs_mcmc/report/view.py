@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,7 +223,7 @@ def look(run: Run) -> View:
     names = [parameters[i] for i in kept]
     order = [place[i] for i in ranked if i in place]
     against = _against(run)
-    worst = run.summary["verdicts"][against].get("worst_parameter")
+    first = [name for name in named(run.summary["verdicts"][against]) if name in names]
     return View(
         run=run,
         styles=styles(run.reference, run.methods),
@@ -229,9 +231,16 @@ def look(run: Run) -> View:
         judged=np.array([n in table.judged_parameters for n in names]),
         draws={m: stack(run.posteriors[m], names)[0] for m in [run.reference, *run.methods]},
         order=order,
-        chosen=names.index(worst) if worst in names else order[0],
+        chosen=names.index(first[0]) if first else order[0],
         against=against,
     )
+
+
+def named(verdict: dict[str, Any]) -> list[str]:
+    """Parameters that a verdict is about: those that its sentence names, in order, then the worst."""
+    said = re.findall(r"`([^`]+)`", str(verdict.get("sentence") or ""))
+    worst = (verdict.get("worst_parameter"), verdict.get("worst_bias_parameter"))
+    return [*said, *(str(name) for name in worst if name is not None)]
 
 
 def _against(run: Run) -> str:
