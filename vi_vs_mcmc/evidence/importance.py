@@ -44,13 +44,7 @@ NEGLIGIBLE = 1e-3  # ELBO weight below which an optimum has no part in the propo
 MOST = 8  # optima in it
 CHAINS, FEWEST, SWEEPS = 256, 32, 50  # of Gibbs, most and fewest: each gives one complete-data posterior
 VISITS = 1_000_000  # rows that all chains together visit in a sweep, about
-SOFTER = (
-    0.9,
-    0.7,
-    0.5,
-    0.3,
-    0.15,
-)  # shares of S(z) that count in it: wider than the posterior, so that no weight is far out
+SOFTER = (0.9, 0.7, 0.5, 0.3, 0.15)  # shares of S(z) that count in it: softer than p, so that no weight is far out
 PILOT, PILOTS = 2_000, 3  # draws, and rounds of them, that the shares are learned from
 FLOOR = 0.5  # of the proposals is shared out evenly, whatever was learned
 PROPOSALS = 10_000
