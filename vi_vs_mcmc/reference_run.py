@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
-import numpy as np
 from xarray import DataTree
 
 from vi_vs_mcmc import carried, evidence, labelfree, labels
@@ -122,7 +121,6 @@ class Reference:
         good = sum(e.error < PRECISE for e in estimates)
         if self._optima is not None and few and good < 2:
             estimates.append(evidence.importance(problem, self._optima, key, self._pivot))
-        estimates = sorted((e for e in estimates if np.isfinite(e.error)), key=lambda e: e.error)
         out, best = evidence.recorded(estimates, log_labels(problem)), evidence.best(estimates)
         if out is None or best is None:
             return None

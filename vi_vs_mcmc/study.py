@@ -14,6 +14,7 @@ import pandas as pd
 from vi_vs_mcmc import posterior
 from vi_vs_mcmc.compare import admit, chosen_seed, compare
 from vi_vs_mcmc.errors import DataError, SettingError, real, unknown, whole
+from vi_vs_mcmc.files import replace_text
 from vi_vs_mcmc.methods.registry import refuse, resolve, resolved
 from vi_vs_mcmc.plugins import load
 from vi_vs_mcmc.problem import Problem
@@ -130,7 +131,7 @@ def _overlap(folder: Path, chosen: dict[str, Any], seed: int, progress) -> Table
         front = ["separation", "replicate", "verdict"]
         cell = cell.loc[:, front + [c for c in cell.columns if c not in front]]
         table = _joined(table, cell)
-        _replace(folder / "study.csv", table.to_csv(index=False))
+        replace_text(folder / "study.csv", table.to_csv(index=False))
     if progress is not None:
         progress("overlap", len(cells), len(cells))
     from vi_vs_mcmc.figures.overlap import overlap
@@ -175,13 +176,13 @@ def _calibration(folder: Path, chosen: dict[str, Any], seed: int, progress) -> T
         lot = left[first : first + calibration.TOGETHER]
         fitted = calibration.probabilities(design, methods, lot, seed=seed, draws=settings["draws"])
         found = _joined(found, fitted)
-        _replace(folder / "probabilities.csv", found.to_csv(index=False))
+        replace_text(folder / "probabilities.csv", found.to_csv(index=False))
     if progress is not None:
         progress("calibration", replicates, replicates)
     found = found.loc[found["replicate"] < replicates]
     table, verdicts = uniformity.coverage(found), uniformity.verdicts(found)
-    _replace(folder / "study.csv", table.to_csv(index=False))
-    _replace(folder / "study.json", _json({**settings, "verdicts": verdicts}))
+    replace_text(folder / "study.csv", table.to_csv(index=False))
+    replace_text(folder / "study.json", _json({**settings, "verdicts": verdicts}))
     held, parameters = uniformity.curves(found)
     figure = drawn(uniformity.GRID, held, parameters, uniformity.band(replicates), styles("", methods))
     _page(folder, "calibration", figure, [entry["sentence"] for entry in verdicts.values()], CAPTION)
@@ -258,7 +259,7 @@ def _resumed(folder: Path, settings: dict[str, Any], name: str, columns: Sequenc
     table = folder / name
     found = _table(table, columns) if table.exists() else pd.DataFrame()
     if before is None or not there:  # else it may hold a finished study's verdicts
-        _replace(record, _json(settings))
+        replace_text(record, _json(settings))
     return found
 
 
@@ -292,21 +293,15 @@ def _json(record: dict[str, Any]) -> str:
 
 def _page(folder: Path, name: str, figure, sentences: list[str], caption: str = "") -> None:
     """figure.json, and one page: what was found, the figure, how to read it."""
-    _replace(folder / "figure.json", str(figure.to_json()))
+    replace_text(folder / "figure.json", str(figure.to_json()))
     options = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
     drawn = figure.to_html(include_plotlyjs=True, config=options, div_id=name, full_html=False)
     said = "".join(f"<p>{html.escape(sentence)}</p>\n" for sentence in sentences)
     style = (
         "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;background:#fdfdfc}"
     )
-    _replace(
+    replace_text(
         folder / "study.html",
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title><style>{style}</style></head>\n'
         f"<body>\n<h1>Study: {name}</h1>\n{said}{drawn}\n<p>{html.escape(caption)}</p>\n</body></html>\n",
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, "utf-8")
-    fresh.replace(path)

@@ -27,7 +27,12 @@ class Estimate:
 
 def best(estimates: list[Estimate]) -> Estimate | None:
     """The estimate with the smallest error; None where no error is finite."""
-    return min((e for e in estimates if np.isfinite(e.error)), key=lambda e: e.error, default=None)
+    return next(iter(_ranked(estimates)), None)
+
+
+def _ranked(estimates: list[Estimate]) -> list[Estimate]:
+    """Those with a finite error, the smallest first."""
+    return sorted((e for e in estimates if np.isfinite(e.error)), key=lambda e: e.error)
 
 
 def gap(elbo: float, marginal: float | None, marginal_se: float | None, found: Estimate, labels: float) -> dict:
@@ -65,4 +70,4 @@ def recorded(estimates: list[Estimate], labels: float) -> dict[str, Any] | None:
     chosen = best(estimates)
     if chosen is None:
         return None
-    return asdict(chosen) | {"labels": labels, "estimates": [asdict(e) for e in estimates]}
+    return asdict(chosen) | {"labels": labels, "estimates": [asdict(e) for e in _ranked(estimates)]}

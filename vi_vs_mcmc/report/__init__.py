@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from vi_vs_mcmc.files import replace_text
+
 
 def write(folder: Path) -> Path:
     """Make the page of a run folder; the same folder gives the same bytes.
@@ -28,7 +30,7 @@ def write(folder: Path) -> Path:
     figures = {p.id: _plain(p.figure) for s in parts for b in s.blocks for p in b.panels}
     page = render(view, parts, figures)
     _write_figures(folder / "figures", figures)
-    return _replace(folder / "report.html", page)
+    return replace_text(folder / "report.html", page)
 
 
 def _plain(figure) -> dict:
@@ -43,12 +45,4 @@ def _write_figures(folder: Path, figures: dict[str, dict]) -> None:
         if stale.stem not in figures:
             stale.unlink()
     for name, spec in figures.items():
-        _replace(folder / f"{name}.json", json.dumps(spec, separators=(",", ":")) + "\n")
-
-
-def _replace(path: Path, text: str) -> Path:
-    """Write beside the old file and rename, so that a reader never sees half a page."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, encoding="utf-8", newline="\n")
-    fresh.replace(path)
-    return path
+        replace_text(folder / f"{name}.json", json.dumps(spec, separators=(",", ":")) + "\n")
