@@ -9,7 +9,20 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     **dict.fromkeys(
-        ("errors", "names", "precision", "expfam", "conjugate", "engine", "response", "data", "streams", "programs"), 0
+        (
+            "errors",
+            "files",
+            "names",
+            "precision",
+            "expfam",
+            "conjugate",
+            "engine",
+            "response",
+            "data",
+            "streams",
+            "programs",
+        ),
+        0,
     ),
     **dict.fromkeys(("problem", "posterior", "flat"), 0),
     "methods": 1,
