@@ -16,6 +16,7 @@ from xarray import Dataset, DataTree
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import calibration as simulated
 from vi_vs_mcmc import engine, evidence, uniformity
+from vi_vs_mcmc.ascent import ascend
 from vi_vs_mcmc.metrics.coverage import held
 from vi_vs_mcmc.metrics.health import health
 from vi_vs_mcmc.metrics.importance import khat
@@ -45,7 +46,7 @@ def closed() -> Iterator[Record]:
     mean, covariance = paper.rough()
     model = gaussian.of(mean, covariance)
     start = jax.tree.map(lambda leaf: leaf[None], model.natural(np.zeros(5), np.ones(5)))
-    ascent = engine.ascend(model, start, tol=1e-13, max_sweeps=20_000)
+    ascent = ascend(model, start, tol=1e-13, max_sweeps=20_000)
     eta = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), ascent.eta)
     conditional = 1 / np.diag(np.linalg.inv(covariance))
     off = np.abs(model.moments(eta)[1] / conditional - 1).max()

@@ -46,6 +46,9 @@ class Factorised:
         linear, quadratic = self.joined(eta)
         return jnp.sum(-0.25 * linear**2 / quadratic + 0.5 * jnp.log(-jnp.pi / quadratic))
 
+    def coefficients(self, m: dict[str, Array]) -> dict[str, Array]:
+        return m
+
     def local(self, m: dict[str, Array], batch: Array) -> Array:
         first, second = self.joined(m)
         return jnp.full(batch.shape, self.expected_log_p(first, second - first**2))

@@ -14,7 +14,7 @@ q(beta) q(tau) is an approximation, in two blocks; p(beta | tau) is no factor's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -88,6 +88,12 @@ class Regression:
 
     def log_normaliser(self, eta) -> Array:
         return _gaussian_log_normaliser(eta["beta"]) + _gamma_log_normaliser(eta["tau"])
+
+    def coefficients(self, m):
+        return m
+
+    def over(self, rows) -> Regression:
+        return replace(self, rows=rows)
 
     def local(self, m, batch) -> Array:
         (x, y), beta, tau = batch, m["beta"], m["tau"]

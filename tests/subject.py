@@ -21,6 +21,7 @@ from numpyro.infer.util import log_density
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine, response
+from vi_vs_mcmc.ascent import Ascent, ascend
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.problem import Call, unconstrain
 
@@ -113,7 +114,7 @@ class Subject:
         return _numpy(_coordinates(self.model, self.start["eta"], self.problem.supports, theta))
 
     @cached_property
-    def ascent(self) -> engine.Ascent:
+    def ascent(self) -> Ascent:
         """Coordinate ascent from all starts."""
         return self._ascend(jax.tree.map(np.zeros_like, self.start["eta"]), self.start["starts"])
 
@@ -141,10 +142,10 @@ class Subject:
         slope = np.tensordot([1.0, -8.0, 8.0, -1.0], means, (0, 1)) / (12 * STEP)
         return {**found, "slope": slope.T, "converged": all(f.converged.all() for f in moved)}
 
-    def _ascend(self, push: Natural, starts: Natural) -> engine.Ascent:
+    def _ascend(self, push: Natural, starts: Natural) -> Ascent:
         """Coordinate ascent under a tilt, from starts (STARTS, ...)."""
         tilted: Any = Tilted(self.model, push)
-        return engine.ascend(tilted, starts, tol=TOL, max_sweeps=SWEEPS)
+        return ascend(tilted, starts, tol=TOL, max_sweeps=SWEEPS)
 
     def _t(self, number: int) -> Natural:
         return jax.tree.map(lambda leaf: leaf[number], self.draws[1])
@@ -164,7 +165,7 @@ def _started(model: Conjugate, key: Array) -> dict[str, Any]:
         "prior": model.prior,
         "m": jax.grad(model.log_normaliser)(eta),
         "moments": model.moments(eta),
-        "point": model.local(model.sufficient(model.point(eta)), model.rows),
+        "point": model.local(model.coefficients(model.sufficient(model.point(eta))), model.rows),
     }
 
 
@@ -201,8 +202,8 @@ def _local(model: Conjugate, m: Natural, key: Array) -> dict[str, Any]:
 
     every = None if outcomes is None else jax.vmap(lambda z: model.complete(m, z, rows))(outcomes)
     return {
-        "rows": model.local(m, rows),
-        "a_few": model.local(m, jax.tree.map(lambda leaf: leaf[1:4], rows)),
+        "rows": model.local(model.coefficients(m), rows),
+        "a_few": model.local(model.coefficients(m), jax.tree.map(lambda leaf: leaf[1:4], rows)),
         "outcomes": None if every is None else jax.nn.logsumexp(every, axis=0),
         "slope": ravel_pytree(engine.total(model, m)[1])[0],
         "draws": jax.vmap(one)(jax.random.split(key, LOCAL_DRAWS)),

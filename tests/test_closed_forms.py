@@ -27,6 +27,7 @@ from xarray import DataArray, Dataset, DataTree
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine, posterior, response
+from vi_vs_mcmc.ascent import ascend
 from vi_vs_mcmc.metrics.coverage import LEVEL, coverage90, held
 from vi_vs_mcmc.metrics.importance import khat
 from vi_vs_mcmc.metrics.marginals import Marginals
@@ -59,7 +60,7 @@ def swept():
     with jax.enable_x64(True):
         model = Gaussian.of(*rough())
         start = jax.tree.map(lambda leaf: leaf[None], model.natural(np.zeros(5), np.ones(5)))
-        ascent = engine.ascend(model, start, tol=1e-13, max_sweeps=20_000)
+        ascent = ascend(model, start, tol=1e-13, max_sweeps=20_000)
         return model, jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), ascent.eta), ascent
 
 

@@ -10,6 +10,11 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     **dict.fromkeys(
         (
+            "ascent",
+            "checkpoint",
+            "parquet",
+            "peers",
+            "streamed",
             "errors",
             "files",
             "names",
@@ -17,6 +22,7 @@ FLOORS = {
             "expfam",
             "conjugate",
             "engine",
+            "passes",
             "response",
             "data",
             "streams",

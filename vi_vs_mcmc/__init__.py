@@ -26,6 +26,7 @@ _HOMES = {
     "LRVB": "methods.lrvb",
     "NUTS": "methods.nuts",
     "NumericalError": "errors",
+    "PeerError": "errors",
     "Problem": "problem",
     "SVI": "methods.svi",
     "SettingError": "errors",
@@ -34,7 +35,9 @@ _HOMES = {
     "compare": "compare",
     "fit": "compare",
     "load": "plugins",
+    "join": "peers",
     "resample": "resample",
+    "stream": "streamed",
     "study": "study",
 }
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from vi_vs_mcmc import terminal
-from vi_vs_mcmc.errors import DataError, NumericalError, SettingError
+from vi_vs_mcmc.errors import DataError, NumericalError, PeerError, SettingError
 
 app = typer.Typer(
     help="How overconfident is your variational posterior, where, by how much, and how sure are we of that?",
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-EXIT = {SettingError: 2, DataError: 3, NumericalError: 4}
+EXIT = {SettingError: 2, DataError: 3, NumericalError: 4, PeerError: 5}
 UNEXPECTED = 70  # an error of this package: EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 
@@ -104,6 +104,82 @@ def compare(
         )
         page = _saved(found, folder)
     _finish(found, page, as_json=as_json, strict=strict)
+
+
+@app.command()
+def fit(
+    model: Annotated[str, typer.Argument(help="A model's name; `vi-vs-mcmc models` lists them.")],
+    data: Annotated[
+        str | None, typer.Option(help="As for compare; with --stream a parquet file, or a folder of them.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns to take, by name, separated by commas. Default: the numeric ones."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the model, KEY=VALUE; matrices as JSON.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="The method that fits.")] = "cavi",
+    chains: Annotated[int, typer.Option(help="Chains of the result.")] = 4,
+    draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
+    restarts: Annotated[int, typer.Option(help="Random starts of coordinate ascent.")] = 8,
+    seed: Seed = None,
+    out: Out = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read the rows anew at each pass; memory does not grow with the file.")
+    ] = False,
+    coordinator: Annotated[
+        str | None, typer.Option(help="HOST:PORT of process 0, where several processes share the rows.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="How many processes there are.")] = None,
+    process: Annotated[int | None, typer.Option(help="Which of them this one is, from 0.")] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Find the other processes as Slurm, Kubernetes or MPI say.")
+    ] = False,
+) -> None:
+    """Fit one method, without a reference; write its posterior. The data may be larger than memory, or shared by processes."""
+    terminal.fast_restart()
+    from vi_vs_mcmc import peers
+    from vi_vs_mcmc.compare import chosen_seed
+    from vi_vs_mcmc.compare import fit as run
+    from vi_vs_mcmc.methods.registry import with_restarts
+    from vi_vs_mcmc.names import file_name
+    from vi_vs_mcmc.plugins import load
+    from vi_vs_mcmc.posterior import save
+
+    shared = cluster or not (coordinator is processes is process is None)
+    if shared and (not stream or seed is None):
+        raise SettingError("several processes want --stream, and the same --seed for each")
+    if stream and data is None:
+        raise SettingError("--stream wants --data, a parquet file or a folder of them")
+    folder = terminal.writable(out or Path("reports") / (model if data is None else f"{model}-{Path(data).stem}"))
+    arguments = _settings(model, settings)
+    chosen = None if columns is None else [c.strip() for c in columns.split(",")]
+    seed = chosen_seed(seed)
+    others = peers.join(coordinator, processes, process) if shared else peers.ALONE
+    with terminal.progress(f"seed {seed}" if others.number == 0 else None, shown=others.number == 0) as note:
+        table: Any = data
+        if stream and data is not None:
+            from vi_vs_mcmc.streamed import stream as opened
+
+            reading = lambda done, total: note("reading rows", done, total)
+            kept = folder / "checkpoint.npz"
+            table = opened(data, columns=chosen, peers=others, checkpoint=kept, note=reading)
+        elif chosen is not None:
+            arguments["columns"] = chosen
+        problem = load(model)(table, **arguments)
+        if problem.table is not None and others.number == 0:
+            terminal.warn(problem.table.warnings)
+            terminal.left_out(problem.table.not_numeric)
+        fitter = with_restarts(method, restarts)
+        found = run(problem, fitter, seed=seed, chains=chains, draws=draws, progress=note)
+    if others.number == 0:
+        (folder / "posteriors").mkdir(exist_ok=True)
+        path = folder / "posteriors" / f"{file_name(fitter.name)}.nc"
+        save(found, path)
+        typer.echo(f"{found.attrs['status']}: {found.attrs['status_sentence']}\n")
+        typer.echo(terminal.summary(found, problem.compared))
+        typer.echo(f"\n{path}")
 
 
 @app.command()
@@ -224,6 +300,9 @@ def main() -> None:
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         code = app(standalone_mode=False)
+    except PeerError as error:
+        typer.echo(f"vi-vs-mcmc: {error}", err=True)
+        terminal.leave(EXIT[PeerError])
     except (SettingError, DataError, NumericalError) as error:
         _fail(str(error), EXIT[type(error)])
     except typer.Exit as leave:

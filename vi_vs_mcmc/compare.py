@@ -22,7 +22,6 @@ from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.programs import make_room
 from vi_vs_mcmc.record import Comparison
 from vi_vs_mcmc.reference_run import Reference, first_pivot
-from vi_vs_mcmc.streams import MODES, stream
 from vi_vs_mcmc.verdict import Tolerance
 
 MAX_DRAWS = 5000  # of each chain of the reference, where nothing else is said
@@ -162,7 +161,7 @@ def _optima(problem: Problem, methods: Sequence[Method], seed: int) -> Optima | 
     if problem.conjugate is None:
         return None
     restarts = max(int(getattr(m, "restarts", 0)) for m in (*methods, CAVI()))
-    return CAVI(restarts=restarts).optima(problem.conjugate, stream(jax.random.key(seed), MODES))
+    return CAVI(restarts=restarts).search(problem, jax.random.key(seed))
 
 
 def _stage(progress, name: str):

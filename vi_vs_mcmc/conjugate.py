@@ -46,6 +46,14 @@ class Conjugate(Protocol):
         """The data, as `local` takes them."""
         ...
 
+    def encode(self, x: Array) -> Rows:
+        """Rows of the table, in the data's units, as `local` takes them."""
+        ...
+
+    def over(self, rows: Rows) -> Conjugate:
+        """The same structure over other rows, as `local` takes them."""
+        ...
+
     @property
     def prior(self) -> Natural:
         """eta0; zeros for a factor whose prior lives in `linked`."""
@@ -65,8 +73,12 @@ class Conjugate(Protocol):
         """A(eta), ()."""
         ...
 
-    def local(self, m: Natural, batch: Rows) -> Array:
-        """l_n(m), (rows,), constants included; at m = t(theta) it is log p(x_n | theta)."""
+    def coefficients(self, m: Natural) -> Any:
+        """c(m), linear in m: what a row needs of m, so that algebra common to all rows is done once; m itself will do."""
+        ...
+
+    def local(self, coefficients: Any, batch: Rows) -> Array:
+        """l_n(m) from c(m), (rows,), constants included; at m = t(theta) it is log p(x_n | theta)."""
         ...
 
     def complete(self, m: Natural, z: Any, batch: Rows) -> Array:

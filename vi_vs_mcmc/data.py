@@ -40,6 +40,24 @@ class Table:
     name: str  # "faithful.csv", "array" or "frame"
     sha256: str  # of shape, names and values: the same from every kind of source
     warnings: tuple[str, ...]  # one sentence each: the fact and what follows
+    streamed: Any = (
+        None  # a `streamed.Source` where the table is larger than memory; `values` is then a sample of its rows
+    )
+
+    @property
+    def count(self) -> int:
+        """Rows of the whole table."""
+        return len(self.values) if self.streamed is None else self.streamed.summary.count
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Of each column, all rows counted, (columns,)."""
+        return self.values.mean(0) if self.streamed is None else self.streamed.summary.mean
+
+    @property
+    def sd(self) -> np.ndarray:
+        """Of each column, all rows counted, (columns,)."""
+        return self.values.std(0) if self.streamed is None else self.streamed.summary.sd
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,7 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
 
     Args:
         source: a path to .csv, .tsv, .parquet or .npy; a two-dimensional array (numpy, JAX, xarray, a list of
-            rows); or a frame (pandas, polars, pyarrow).
+            rows); a frame (pandas, polars, pyarrow); or a table that was read before.
         columns: names of the columns to take, in this order; all numeric ones where None.
         minimum_rows: the fewest rows that will do.
 
@@ -71,6 +89,8 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
         DataError: the source is missing, unreadable, or not a finite numeric table of enough rows.
         SettingError: a chosen column does not exist, or is chosen twice.
     """
+    if isinstance(source, Table):
+        return _again(source, columns, minimum_rows)
     found = _open(source)
     if found.rows < max(minimum_rows, 1):
         has = f"too few rows ({found.rows})" if found.rows else "no rows"
@@ -94,6 +114,17 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
         sha256=_fingerprint(head, values),
         warnings=(*found.notes, *notes, *_cautions(values, taken)),
     )
+
+
+def _again(table: Table, columns: Sequence[str] | None, minimum_rows: int) -> Table:
+    """A table that was read before."""
+    if columns is not None and tuple(columns) != table.columns:
+        raise SettingError(
+            f"the table was read with columns {_listed(table.columns)}; choose columns where it is read."
+        )
+    if table.count < minimum_rows:
+        raise DataError(f"{table.name} has too few rows ({table.count}); want at least {minimum_rows}.")
+    return table
 
 
 def _fingerprint(head: bytes, values: np.ndarray) -> str:

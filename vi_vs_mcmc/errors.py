@@ -1,4 +1,4 @@
-"""What can go wrong, as three kinds: a setting, the data, the numbers. Each message says what was got and what is wanted."""
+"""What can go wrong, as four kinds. Each message says what was got and what is wanted."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class DataError(ValueError):
 
 class NumericalError(ArithmeticError):
     """A computation left the numbers it should stay among. Exit code 4."""
+
+
+class PeerError(ConnectionError):
+    """Another process of the same fit has died, or cannot be reached. Exit code 5."""
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:

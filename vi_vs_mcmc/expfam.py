@@ -33,9 +33,9 @@ def symmetric(matrix: Array) -> Array:
 
 
 def dirichlet_log_normaliser(eta: Array) -> Array:
-    """A = sum_k log Gamma(alpha_k) - log Gamma(sum_k alpha_k), alpha = eta + 1, shape (K,) -> ()."""
+    """A = sum_k log Gamma(alpha_k) - log Gamma(sum_k alpha_k), alpha = eta + 1, shape (K,) -> (); inf unless all alpha_k > 0."""
     alpha = eta + 1.0
-    return gammaln(alpha).sum() - gammaln(alpha.sum())
+    return jnp.where((alpha > 0.0).all(), gammaln(alpha).sum() - gammaln(alpha.sum()), jnp.inf)
 
 
 def dirichlet_expected_log(alpha: Array) -> Array:
@@ -117,14 +117,18 @@ def wishart_expected_log_det(scale_inverse: Array, degrees_of_freedom: Array) ->
 
 
 def normal_wishart_log_normaliser(eta: NormalWishart) -> Array:
-    """A = sum_k nu/2 (D log 2 + log|W|) + log Gamma_D(nu/2) + D/2 log(2 pi / beta), () (PRML B.79 and the Gaussian's)."""
+    """A = sum_k nu/2 (D log 2 + log|W|) + log Gamma_D(nu/2) + D/2 log(2 pi / beta), () (PRML B.79 and the Gaussian's).
+
+    Not finite outside the family: unless beta > 0, nu > D - 1 and W is positive definite.
+    """
     beta, mean, scale_inverse, nu = normal_wishart_parameters(eta)
     dimension = mean.shape[-1]
     log_det = _log_det(jnp.linalg.cholesky(scale_inverse))
     log_gamma = gammaln(0.5 * (nu[:, None] - jnp.arange(dimension))).sum(-1)
     log_gamma += 0.25 * dimension * (dimension - 1) * np.log(np.pi)
     wishart = 0.5 * nu * (dimension * np.log(2.0) - log_det) + log_gamma
-    return (wishart + 0.5 * dimension * jnp.log(2.0 * np.pi / beta)).sum()
+    value = (wishart + 0.5 * dimension * jnp.log(2.0 * np.pi / beta)).sum()
+    return jnp.where((nu > dimension - 1.0).all(), value, jnp.inf)
 
 
 def normal_wishart_sufficient(means: Array, precisions: Array) -> NormalWishart:

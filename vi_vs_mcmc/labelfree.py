@@ -83,6 +83,7 @@ def _measured(model: Any, theta: dict[str, Array], x: Array, rows: Any) -> tuple
         r = model.responsibilities(draw, x)
         owned = 1.0 - jnp.exp(jnp.log1p(-jnp.minimum(r, 1.0 - 1e-15)).sum(0))
         pairs = (r.sum(0) ** 2).sum() - (r**2).sum()
-        return owned.sum(), pairs / max(number * (number - 1), 1), model.local(model.sufficient(draw), rows).mean()
+        density = model.local(model.coefficients(model.sufficient(draw)), rows)
+        return owned.sum(), pairs / max(number * (number - 1), 1), density.mean()
 
     return jax.lax.map(one, theta, batch_size=BATCH)

@@ -77,6 +77,7 @@ class Problem:
     title: str = ""
     priors: str | None = None
     cautions: tuple[tuple[str, str, str | None], ...] = ()
+    memory: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)  # searches that several methods share
 
     def __post_init__(self):
         if not callable(self.program):
@@ -142,6 +143,11 @@ class Problem:
     def latent(self) -> dict[str, Site]:
         """The latent sites: what NUTS and SVI move."""
         return {name: site for name, site in self.all_sites.items() if site.support is not None}
+
+    @property
+    def source(self) -> Any:
+        """Where rows that are in no memory are read from, a `streamed.Source`; None where the program holds all rows."""
+        return None if self.table is None else self.table.streamed
 
     def structure(self, method: str, instead: str) -> Conjugate:
         """The closed-form structure, for a method that works on it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -59,6 +60,25 @@ def sweep(folder: Path, methods: Iterable[str], sources: Iterable[Path] = ()) ->
             path.unlink()
 
 
+def summary(tree: Any, sites: Iterable[str]) -> str:
+    """Mean and sd of each scalar, as lines."""
+    from vi_vs_mcmc import posterior
+
+    draws = posterior.scalars(tree, sites)
+    mean, sd = draws.mean(("chain", "draw")).values, draws.std(("chain", "draw")).values
+    names = [str(name) for name in draws["parameter"].values]
+    width = max(len(name) for name in names)
+    rows = [f"{name:{width}}  {m:12.6g}  {s:12.4g}" for name, m, s in zip(names, mean, sd, strict=True)]
+    return "\n".join([f"{'':{width}}  {'mean':>12}  {'sd':>12}", *rows])
+
+
+def leave(code: int) -> None:
+    """End this process at once: what JAX would do for the others of its group at exit needs them alive."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def fast_restart() -> None:
     """float64 throughout this process; programs compiled quickly, and kept between runs."""
     import jax
@@ -75,32 +95,43 @@ def fast_restart() -> None:
 
 
 @contextlib.contextmanager
-def progress(first: str | None = None) -> Iterator[Callable[[str, int, int], None]]:
-    """One bar per stage on stderr; nothing where stderr is not a terminal but a line at each new stage.
+def progress(first: str | None = None, *, shown: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+    """One bar per stage on stderr, with its speed; nothing where stderr is not a terminal but a line at each new stage.
 
     Args:
         first: a line to be said once work begins.
+        shown: whether to say anything.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text("" if not task.speed else f"{task.speed:,.0f}/s")
 
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:24}"),
         BarColumn(),
         TextColumn("{task.completed:>6.0f} of {task.total:.0f}"),
+        Speed(),
         TimeElapsedColumn(),
     )
     stages: dict[str, Any] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
         def note(stage: str, done: int, total: int) -> None:
+            if not shown:
+                return
             if first is not None and not stages:
                 typer.echo(first, err=True)
             if stage not in stages:
                 stages[stage] = bars.add_task(stage, total=total)
                 if not console.is_terminal:
                     typer.echo(stage, err=True)
+            if done < bars.tasks[stages[stage]].completed:  # another pass over the same rows
+                bars.reset(stages[stage], total=total)
             bars.update(stages[stage], completed=done, total=total)
 
         yield note

@@ -18,7 +18,9 @@ import numpyro.distributions as dist
 from jax import Array
 from numpyro.distributions import constraints
 
-from vi_vs_mcmc.expfam import NormalWishart, normal_wishart_sufficient, symmetric
+from vi_vs_mcmc.expfam import NormalWishart, symmetric
+
+from .prior import image, log_det
 
 
 def features(x: Array) -> Array:
@@ -34,6 +36,26 @@ def coefficients(log_weights: Array, components: NormalWishart) -> Array:
     constant = log_weights + components.log_det + components.quadratic - 0.5 * dimension * np.log(2.0 * np.pi)
     quadratic = symmetric(components.matrix)[:, row, column] * np.where(row == column, 1.0, 2.0)
     return jnp.concatenate([constant[:, None], components.linear, quadratic], 1)
+
+
+@jax.custom_jvp
+def log_sum(logits: Array) -> Array:
+    """log sum_k exp l_k of each row, (K, rows) -> (rows,): rows lie side by side in memory, where a processor's vectors are."""
+    return _log_sum(logits)[0]
+
+
+@log_sum.defjvp
+def _(at, along):
+    value, share = _log_sum(at[0])
+    return value, (share * along[0]).sum(0)
+
+
+def _log_sum(logits: Array) -> tuple[Array, Array]:
+    """The log of the sum, and each term's share in it, its slope."""
+    highest = logits.max(0)
+    terms = jnp.exp(logits - highest)
+    total = terms.sum(0)
+    return highest + jnp.log(total), terms * (1.0 / total)
 
 
 class GaussianMixture(dist.Distribution):
@@ -55,9 +77,13 @@ class GaussianMixture(dist.Distribution):
         """log p(x), value.shape[:-1]. Rows are centred first: squares of far-off numbers would cancel."""
         rows = value.reshape(-1, value.shape[-1])
         centre = jax.lax.stop_gradient(rows.mean(0))
-        components = normal_wishart_sufficient(self.means - centre, self.precisions)
-        logits = features(rows - centre) @ coefficients(jnp.log(self.weights), components).T
-        return jax.nn.logsumexp(logits, axis=1).reshape(value.shape[:-1])
+        means = self.means - centre
+        linear = image(self.precisions, means)
+        components = NormalWishart(
+            0.5 * log_det(self.precisions), -0.5 * (linear * means).sum(-1), linear, -0.5 * self.precisions
+        )
+        logits = coefficients(jnp.log(self.weights), components) @ features(rows - centre).T
+        return log_sum(logits).reshape(value.shape[:-1])
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw a component, then a point of it."""

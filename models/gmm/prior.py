@@ -13,11 +13,26 @@ from jax import Array
 from jax.scipy.special import multigammaln
 from numpyro.distributions import constraints
 
+SMALL = 4  # dimensions up to which a factorisation is written out entry by entry: the compiler then fuses it
+
 
 def log_det(precisions: Array) -> Array:
-    """log|Lambda| of positive definite matrices (..., D, D)."""
-    root = jnp.linalg.cholesky(precisions)
-    return 2.0 * jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)).sum(-1)
+    """log|Lambda| of positive definite matrices (..., D, D); nan of others."""
+    if precisions.shape[-1] > SMALL:
+        return 2.0 * jnp.log(jnp.diagonal(jnp.linalg.cholesky(precisions), axis1=-2, axis2=-1)).sum(-1)
+    root: dict[tuple[int, int], Array] = {}
+    total = jnp.zeros(())
+    for i in range(precisions.shape[-1]):
+        for j in range(i):
+            root[i, j] = (precisions[..., i, j] - sum(root[i, k] * root[j, k] for k in range(j))) / root[j, j]
+        root[i, i] = jnp.sqrt(precisions[..., i, i] - sum(root[i, k] ** 2 for k in range(i)))
+        total += 2.0 * jnp.log(root[i, i])
+    return total
+
+
+def image(matrices: Array, vectors: Array) -> Array:
+    """Products (..., D) of matrices (..., D, D) and vectors, as a sum that the compiler fuses with what is around it."""
+    return (matrices * vectors[..., None, :]).sum(-1)
 
 
 class Precision(dist.Distribution):
@@ -63,7 +78,7 @@ class MeanGivenPrecision(dist.Distribution):
     def log_prob(self, value: Array, intermediates=None) -> Array:
         """D/2 log(beta / 2 pi) + log|Lambda|/2 - beta/2 (mu - m)' Lambda (mu - m), (K,)."""
         offset = value - self.mean_vector
-        square = jnp.einsum("...i,...ij,...j->...", offset, self.precision, offset)
+        square = (image(jnp.asarray(self.precision), offset) * offset).sum(-1)
         constant = 0.5 * value.shape[-1] * jnp.log(self.mean_precision / (2.0 * np.pi))
         return constant + 0.5 * log_det(self.precision) - 0.5 * self.mean_precision * square
 

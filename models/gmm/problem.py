@@ -46,7 +46,8 @@ def gmm(
     lecture's prior: alpha = 1, beta = 1, m = the data's mean, W = 0.1 I, nu = D.
 
     Args:
-        data: a csv, tsv, parquet or npy file, an array (N, D), a data frame; None for the lecture's 500 points.
+        data: a csv, tsv, parquet or npy file, an array (N, D), a data frame, a table from `vm.stream`; None for the
+            lecture's 500 points.
         components: number of components, K; default 3.
         concentration: Dirichlet alpha, a number or (K,); default 1.
         mean: prior mean of the component means, (D,) or (K, D); default the data's mean.
@@ -67,11 +68,12 @@ def gmm(
     if builtin:
         table = dataclasses.replace(table, name="lecture")
     x, dimension = table.values, table.values.shape[1]
-    variance = np.where(x.std(0) > 0, x.var(0), 1.0)
+    centre, spread = table.mean, table.sd
+    variance = np.where(spread > 0, spread**2, 1.0)
     shrink = 1.0 if builtin else float(count) ** (-2.0 / dimension)
     prior = {
         "concentration": _vector("concentration", concentration, 1.0, count, above=0.0),
-        "mean": _filled("mean", mean, x.mean(0), (count, dimension)),
+        "mean": _filled("mean", mean, centre, (count, dimension)),
         "mean_precision": _vector("mean_precision", mean_precision, shrink, count, above=0.0),
         "scale": _scale(scale, 0.1 * np.eye(dimension) if builtin else np.diag(1 / (3 * shrink * variance)), count),
         "degrees_of_freedom": _vector(
@@ -90,7 +92,9 @@ def gmm(
         dims=DIMS,
         coords={"column": table.columns},
         exchangeable="component" if exchangeable and count > 1 else None,
-        conjugate=mixture_structure(x, **prior, exchangeable=exchangeable),
+        conjugate=mixture_structure(
+            x, **prior, centre=centre, spread=spread, count=table.count, exchangeable=exchangeable
+        ),
         sites=("weights", "means", "covariances"),
         name="gmm",
         settings={"components": count, **{k: v.tolist() for k, v in prior.items()}},

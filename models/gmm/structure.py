@@ -17,6 +17,7 @@ The rows are centred and scaled once, and the prior with them: at an offset of 1
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ from vi_vs_mcmc import expfam
 from vi_vs_mcmc.expfam import NormalWishart, NormalWishartParameters
 
 from .coordinates import WhitenedMeans
+from .features import feature_columns
 from .mixture import coefficients, features
 from .start import nearest_first, seeded_clusters
 
@@ -38,22 +40,24 @@ Factors = dict  # {"weights": (K,), "components": NormalWishart}
 
 
 @jax.custom_vjp
-def log_evidence_of_rows(m: Factors, x: Array) -> Array:
-    """l_n = log sum_k rho_nk, (rows,)."""
-    return _forward(m, x)[0]
+def log_evidence_of_rows(coefficients: Array, x: Array) -> Array:
+    """l_n = log sum_k rho_nk, (rows,), from the coefficients (P, K) of the features."""
+    return _forward(coefficients, x)[0]
 
 
-def _forward(m: Factors, x: Array):
-    log_rho = features(x) @ coefficients(m["weights"], m["components"]).T  # (9)
-    log_total = jax.nn.logsumexp(log_rho, axis=1)
-    responsibilities = jnp.exp(log_rho - log_total[:, None])  # (10)
-    return log_total, (responsibilities, x)
+def _forward(coefficients: Array, x: Array):
+    of_rows = feature_columns(x)
+    log_rho = coefficients.T @ of_rows  # (9), components by rows: all that follows runs along the rows
+    highest = log_rho.max(0)
+    rho = jnp.exp(log_rho - highest)
+    total = rho.sum(0)
+    return highest + jnp.log(total), (rho / total, of_rows)  # (10)
 
 
 def _backward(residuals, row_weights: Array):
-    """The statistics (11) of rows counted `row_weights` times. The data are constants: no derivative is given for x."""
-    responsibilities, x = residuals
-    return statistics(row_weights[:, None] * responsibilities, x), None
+    """The slope in each coefficient: N_k, N_k xbar_k and the lower half of N_k (S_k + xbar_k xbar_k'), (11), rows weighted."""
+    responsibilities, of_rows = residuals
+    return of_rows @ (row_weights * responsibilities).T, None  # the data are constants
 
 
 log_evidence_of_rows.defvjp(_forward, _backward)
@@ -79,6 +83,7 @@ class MixtureStructure:
     prior: Factors
     centre: Array  # (D,)
     spread: Array  # (D,)
+    count: Array  # (), all rows, where `rows` is a sample of them
     exchangeable: bool = field(metadata={"static": True})
 
     @property
@@ -92,16 +97,25 @@ class MixtureStructure:
     def log_normaliser(self, eta: Factors) -> Array:
         return expfam.dirichlet_log_normaliser(eta["weights"]) + expfam.normal_wishart_log_normaliser(eta["components"])
 
-    def local(self, m: Factors, batch: Array) -> Array:
-        return log_evidence_of_rows(m, batch) - jnp.log(self.spread).sum()
+    def coefficients(self, m: Factors) -> Array:
+        return coefficients(m["weights"], m["components"]).T
+
+    def local(self, coefficients: Array, batch: Array) -> Array:
+        return log_evidence_of_rows(coefficients, batch) - jnp.log(self.spread).sum()
+
+    def encode(self, x: Array) -> Array:
+        return (x - self.centre) / self.spread
+
+    def over(self, rows: Array) -> MixtureStructure:
+        return dataclasses.replace(self, rows=rows)
 
     def complete(self, m: Factors, z: Array, batch: Array) -> Array:
-        log_rho = features(batch) @ coefficients(m["weights"], m["components"]).T
+        log_rho = features(batch) @ self.coefficients(m)
         return jnp.take_along_axis(log_rho, z[:, None], 1)[:, 0] - jnp.log(self.spread).sum()
 
     def draw_local(self, key: Array, m: Factors, batch: Array) -> Array:
         """Labels (rows,), by the responsibilities (10) at theta."""
-        return jax.random.categorical(key, features(batch) @ coefficients(m["weights"], m["components"]).T, axis=1)
+        return jax.random.categorical(key, features(batch) @ self.coefficients(m), axis=1)
 
     def outcomes(self, batch: Array) -> Array:
         """Labels (K, rows): one row of K equal labels for each component."""
@@ -176,7 +190,7 @@ class MixtureStructure:
         components = self.prior["weights"].shape[0]
         key_cluster, key_order = jax.random.split(key)
         centres, label = seeded_clusters(key_cluster, x, components)
-        hard = jax.nn.one_hot(label, components) * (self.rows.shape[0] / x.shape[0])
+        hard = jax.nn.one_hot(label, components) * (self.count / x.shape[0])
         if not self.exchangeable:
             wanted = expfam.normal_wishart_parameters(self.prior["components"]).mean
             order = nearest_first(centres, wanted)
@@ -186,7 +200,7 @@ class MixtureStructure:
     def responsibilities(self, theta: Mapping[str, Array], x: Array) -> Array:
         """p(z_n = k | x_n, theta), (rows, K), for rows in the data's units."""
         m = self.sufficient(theta)
-        return jax.nn.softmax(features((x - self.centre) / self.spread) @ coefficients(m["weights"], m["components"]).T)
+        return jax.nn.softmax(features(self.encode(x)) @ self.coefficients(m))
 
     def _in_data_units(self, theta: Mapping[str, Array]) -> dict[str, Array]:
         return {
@@ -201,10 +215,23 @@ class MixtureStructure:
 
 
 def mixture_structure(
-    x: np.ndarray, concentration, mean, mean_precision, scale, degrees_of_freedom, *, exchangeable: bool
+    x: np.ndarray,
+    concentration,
+    mean,
+    mean_precision,
+    scale,
+    degrees_of_freedom,
+    *,
+    exchangeable: bool,
+    centre: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
+    count: int | None = None,
 ) -> MixtureStructure:
-    """Bind the structure to rows x (N, D) and to the prior in the data's units (shapes as in `program.mixture`)."""
-    centre, spread = x.mean(0), x.std(0)
+    """Bind the structure to rows x (N, D) and to the prior in the data's units (shapes as in `program.mixture`).
+
+    `centre`, `spread` and `count` are those of all rows, where x is a sample of them.
+    """
+    centre, spread = x.mean(0) if centre is None else centre, x.std(0) if spread is None else spread
     spread = np.where(spread > 0, spread, 1.0)
     prior = NormalWishartParameters(
         jnp.asarray(mean_precision),
@@ -217,5 +244,6 @@ def mixture_structure(
         {"weights": jnp.asarray(concentration) - 1.0, "components": expfam.normal_wishart_natural(prior)},
         jnp.asarray(centre),
         jnp.asarray(spread),
+        jnp.asarray(float(len(x) if count is None else count)),
         exchangeable,
     )

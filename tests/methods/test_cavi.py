@@ -15,6 +15,7 @@ from sklearn.mixture import BayesianGaussianMixture
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine
+from vi_vs_mcmc.ascent import ascend
 
 CHAINS, DRAWS = 4, 2500
 PARTICLES = 2000
@@ -164,7 +165,7 @@ def test_summing_out_allocations_raises_the_bound(fitted):
 def test_an_elbo_gain_of_a_nanonat_stops_farther_from_the_fixed_point_than_the_fixed_points_own_rule(lecture):
     model = lecture.conjugate
     starts = vm.CAVI().optima(model, jax.random.key(3)).start  # the best one first
-    climb = lambda tol: engine.ascend(model, starts, tol=tol, max_sweeps=1000)
+    climb = lambda tol: ascend(model, starts, tol=tol, max_sweeps=1000)
     sds = jax.jit(lambda eta: [jnp.sqrt(v[1]) for v in model.moments(eta).values()])
     first = lambda tree: jax.tree.map(lambda leaf: leaf[0], tree)
     truth, ruled = sds(first(climb(1e-13).eta)), climb(1e-8)

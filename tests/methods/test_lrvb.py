@@ -55,6 +55,10 @@ class Factorised:
     def log_normaliser(eta):
         return (-(eta["first"] ** 2) / (4 * eta["second"]) - 0.5 * jnp.log(-2 * eta["second"])).sum()
 
+    @staticmethod
+    def coefficients(m):
+        return m
+
     def local(self, m, batch):
         return jnp.zeros(len(batch))
 

@@ -12,10 +12,12 @@ import numpyro.distributions as dist
 import pytest
 from arviz_stats.base import array_stats
 from numpy.testing import assert_allclose
+from numpyro.distributions import biject_to, constraints
 from vi_vs_mcmc.models.gmm.coordinates import WhitenedMeans
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import posterior
+from vi_vs_mcmc.errors import NumericalError
 from vi_vs_mcmc.methods import nuts
 from vi_vs_mcmc.methods.cavi import Optima
 from vi_vs_mcmc.metrics.marginals import marginals
@@ -126,6 +128,37 @@ def test_going_on_from_200_to_500_draws_gives_what_500_at_once_give(key):
     assert (second["sample_stats"]["lp"].values == at_once["sample_stats"]["lp"].values).all()
 
 
+def test_a_chains_draws_do_not_depend_on_what_runs_beside_it(key, monkeypatch):
+    drawn = {}
+    for groups in (1, 2):
+        monkeypatch.setattr(nuts, "_groups", lambda chains, groups=groups: groups)
+        drawn[groups] = nuts.NUTS().fit(gaussian(), key, chains=4, draws=100)["posterior"]["x"].values
+    # the same leapfrog steps in programs of two shapes: rounding grows along a chain, and 50 draws are far from its end
+    assert_allclose(drawn[2][:, :50], drawn[1][:, :50], rtol=1e-6)
+
+
+def test_no_start_that_is_finite_is_an_error(key):
+    def nowhere():
+        numpyro.factor("never", 0.0 * numpyro.sample("x", dist.Normal(0, 1)) + jnp.nan)
+
+    with pytest.raises(NumericalError, match="not finite at a chain's start"):
+        nuts.NUTS().fit(vm.Problem(nowhere), key, chains=2, draws=10)
+
+
+def test_the_metric_takes_out_units_and_correlations():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(6, 6)) * np.logspace(-3, 3, 6)[:, None]
+    covariance = root @ root.T
+    problem = vm.Problem(correlated, args=(np.zeros(6), covariance))
+    tree = vm.fit(problem, "nuts", seed=0, draws=2000)
+    # a standard normal in six dimensions needs three or seven steps
+    assert tree["sample_stats"]["n_steps"].mean() < 8
+    z = np.linalg.solve(np.linalg.cholesky(covariance), tree["posterior"]["x"].values.reshape(-1, 6).T).T
+    for draws, truth in ((z, 0.0), (z**2, 1.0)):
+        error = of_each(array_stats.mcse, draws.reshape(4, -1, 6), method="mean")
+        assert (np.abs(draws.mean(0) - truth) < 4.5 * error).all()
+
+
 def test_a_number_of_draws_that_is_no_multiple_of_the_chunk_is_kept(key):
     assert nuts.NUTS().fit(gaussian(), key, chains=2, draws=130)["posterior"].sizes["draw"] == 130
 
@@ -134,9 +167,9 @@ def test_two_data_sets_of_one_shape_compile_once(key):
     method = nuts.NUTS()
     run = lambda problem: method.fit(problem, key, chains=2, draws=100)["posterior"]["x"].values
     one = run(gaussian())
-    compiled = nuts._chunk._cache_size()
+    compiled = nuts._block._cache_size()
     other = run(gaussian(mean=MEAN + 5))
-    assert nuts._chunk._cache_size() == compiled
+    assert nuts._block._cache_size() == compiled
     assert np.abs(one.mean((0, 1)) - other.mean((0, 1)))[0] > 4
     again = run(gaussian())
     assert (one == again).all()
@@ -154,8 +187,8 @@ def test_two_mixtures_of_one_shape_compile_once(key):
     compiled = None
     for shift in (0.0, 3.0):
         method.fit(vm.load("gmm")(x + shift, components=2), key, chains=2, draws=100)
-        compiled = compiled or nuts._chunk._cache_size()
-    assert nuts._chunk._cache_size() == compiled
+        compiled = compiled or nuts._block._cache_size()
+    assert nuts._block._cache_size() == compiled
 
 
 def test_chains_are_given_to_modes_in_proportion_to_their_weight():
@@ -197,6 +230,25 @@ def test_whitened_coordinates_are_the_means_in_units_of_their_own_sd(lecture):
         root = np.linalg.cholesky(theta["precisions"])
         offset = np.sqrt(coordinates.mean_precision)[:, None] * (theta["means"] - coordinates.mean)
         assert_allclose(coordinates.from_program(u)["means"], np.einsum("kji,kj->ki", root, offset), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 5])
+def test_the_short_way_to_the_sites_is_the_way_through_the_programs_coordinates(dimension):
+    with jax.enable_x64(True):
+        coordinates, v, _ = a_position(dimension=dimension)
+        short, log_det = coordinates.to_sites(v)
+        u, expected = coordinates.to_program(v)
+        supports = {
+            "weights": constraints.simplex,
+            "precisions": constraints.positive_definite,
+            "means": constraints.real_matrix,
+        }
+        for name, support in supports.items():
+            transform = biject_to(support)
+            theta = transform(u[name])
+            expected += transform.log_abs_det_jacobian(u[name], theta).sum()
+            assert_allclose(short[name], theta, rtol=1e-12, atol=1e-13)
+        assert_allclose(log_det, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])

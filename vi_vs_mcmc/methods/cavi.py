@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import engine, posterior
+from vi_vs_mcmc.ascent import CHUNK, Ascent, as_eta, ascend
+from vi_vs_mcmc.checkpoint import Checkpoint
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError, whole
 from vi_vs_mcmc.flat import in_batches
@@ -29,7 +31,8 @@ class Optima:
 
     eta: Natural
     start: Natural
-    ascent: engine.Ascent
+    ascent: Ascent
+    saved: float = 0.0  # seconds that the search took, where it was made before and is shared
 
     def best(self) -> Natural:
         """The natural parameters of the restart with the highest ELBO."""
@@ -78,6 +81,7 @@ class CAVI:
     name = "cavi"
     label = "CAVI"
     describes = "mean field, coordinate ascent"
+    streams = True
 
     def __post_init__(self):
         if not 0 < self.tol < 1:
@@ -89,10 +93,18 @@ class CAVI:
         """The structure that it works on; a SettingError where there is none."""
         return problem.structure("cavi", "svi:AutoNormal")
 
-    def optima(self, model: Conjugate, key: Array, *, progress=None) -> Optima:
-        """Fit all restarts; sorted by ELBO, labels in their canonical order."""
+    def optima(self, model: Conjugate, key: Array, *, progress=None, total=None, checkpoint=None) -> Optima:
+        """Fit all restarts; sorted by ELBO, labels in their canonical order. `total` and `checkpoint` as `ascend` takes them."""
         start = engine.starts(model, key, self.restarts)
-        ascent = engine.ascend(model, start, tol=self.tol, max_sweeps=self.max_sweeps, progress=progress)
+        ascent = ascend(
+            model,
+            start,
+            tol=self.tol,
+            max_sweeps=self.max_sweeps,
+            progress=progress,
+            total=total,
+            checkpoint=checkpoint,
+        )
         order = np.lexsort((np.arange(self.restarts), -ascent.elbo))
         start, ascent = jax.tree.map(lambda leaf: np.asarray(leaf)[order], (start, ascent))
         return Optima(jax.tree.map(np.asarray, _canonical(model, ascent.eta)), start, ascent)
@@ -111,10 +123,15 @@ class CAVI:
         model = self.suits(problem)
         began = time.perf_counter()
         key_draw = stream(key, self.name)
-        optima = self.optima(model, stream(key, MODES), progress=progress)
+        optima = self.search(problem, key, progress=progress)
         eta = optima.best()
-        theta, log_p, log_q = drawn(model, eta, key_draw, chains * draws, problem.supports)
         shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
+        if problem.source is None:
+            theta, log_p, log_q = drawn(model, eta, key_draw, chains * draws, problem.supports)
+            densities = {"log_p": shape(log_p), "log_q": shape(log_q)}
+        else:  # log p of a draw would be a pass over the data
+            theta = thetas(model, optima.eta, np.zeros(chains * draws, int), key_draw)
+            densities = {}
         ascent, agree = optima.ascent, optima.agreeing()
         return posterior.build(
             problem,
@@ -124,10 +141,10 @@ class CAVI:
             settings=asdict(self),
             status="converged" if ascent.converged[0] else "not converged",
             status_sentence=self._sentence(ascent, agree),
-            wall_seconds=time.perf_counter() - began,
+            wall_seconds=time.perf_counter() - began + optima.saved,
             work=f"{self.restarts} restarts, {ascent.sweeps.min()} to {ascent.sweeps.max()} sweeps",
             passes=int(ascent.sweeps.max()) * len(model.blocks),
-            sample_stats={"log_p": shape(log_p), "log_q": shape(log_q)},
+            sample_stats=densities,
             variational=_variational(problem, model, eta, optima),
             attrs={
                 "elbo": float(ascent.elbo[0]),
@@ -137,7 +154,35 @@ class CAVI:
             },
         )
 
-    def _sentence(self, ascent: engine.Ascent, agree: np.ndarray) -> str:
+    def search(self, problem: Problem, key: Array, *, progress=None) -> Optima:
+        """The optima of a problem by a run's key: searched for once, whichever methods ask, and counted in the time of each."""
+        what = (self, tuple(np.asarray(jax.random.key_data(key)).tolist()))
+        if what in problem.memory:
+            return problem.memory[what]
+        began = time.perf_counter()
+        found = self._searched(problem, self.suits(problem), key, progress)
+        problem.memory[what] = replace(found, saved=time.perf_counter() - began)
+        return found
+
+    def _searched(self, problem: Problem, model: Conjugate, key: Array, progress) -> Optima:
+        """All restarts, over rows in memory or streamed from files, by one process or several."""
+        source = problem.source
+        if source is None:
+            return self.optima(model, stream(key, MODES), progress=progress)
+        what = {
+            "settings": asdict(self),
+            "model": dict(problem.settings),
+            "seed": np.asarray(jax.random.key_data(key)).tolist(),
+            "data": problem.table.sha256 if problem.table else "",
+        }
+        source.peers.agree(what)
+        kept = None if source.checkpoint is None else Checkpoint(source.checkpoint, what, source.peers)
+        optima = self.optima(model, stream(key, MODES), total=source.total(model, progress), checkpoint=kept)
+        if kept is not None:
+            kept.remove()
+        return optima
+
+    def _sentence(self, ascent: Ascent, agree: np.ndarray) -> str:
         many = f"{agree.sum()} of {len(agree)} restarts reached this optimum"
         if ascent.converged[0]:
             return f"{many}; fixed point to {ascent.residual[0]:.0e} after {ascent.sweeps[0]} sweeps"
@@ -183,6 +228,13 @@ def _thetas(model: Conjugate, eta: Natural, keys: Array) -> dict[str, Array]:
     return jax.vmap(lambda one, key: model.draw(jax.random.wrap_key_data(key), one))(eta, keys)
 
 
+@jax.jit
+def _fitting(model: Conjugate, points: Array) -> Array:
+    """sum_n log p(x_n | theta) at the expected parameters of each eta, given as vectors (B, P); (B,), nats."""
+    one = lambda eta: engine.total(model, model.sufficient(model.point(eta)))[0]
+    return jax.lax.map(one, as_eta(model, points))
+
+
 def _variational(problem: Problem, model: Conjugate, eta: Natural, optima: Optima) -> Dataset:
     moments, ascent = model.moments(eta), optima.ascent
     out = posterior.dataset(problem, {s: np.asarray(v[0]) for s, v in moments.items()}, (), "mean_")
@@ -190,8 +242,8 @@ def _variational(problem: Problem, model: Conjugate, eta: Natural, optima: Optim
     for name, value in model.parameters(eta).items():
         out[f"q_{name}"] = ([f"q_{name}_dim_{i}" for i in range(np.ndim(value))], np.asarray(value))
     sweeps = int(ascent.sweeps[0])
-    start = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), optima.start)
     out["elbo"] = ("sweep", ascent.trace[0, :sweeps])
-    out["log_likelihood"] = ("sweep", engine.replay(model, start, sweeps))
+    if ascent.path is not None:
+        out["log_likelihood"] = ("sweep", in_batches(partial(_fitting, model), ascent.path[0, :sweeps], CHUNK))
     out["elbo_restarts"] = (("restart", "restart_sweep"), ascent.trace)
     return out

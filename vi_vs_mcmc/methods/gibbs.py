@@ -90,13 +90,13 @@ class Sampler(Chunked):
         began = time.perf_counter()
         self._settings, self._problem, self._model, self._chains = settings, problem, model, chains
         self._seed = int(jax.random.key_data(key)[-1])
-        modes, _ = modes_of_chains(model, key, chains, settings.restarts)
+        modes, _, saved = modes_of_chains(problem, key, chains, settings.restarts)
         self._state = _start(model, jax.random.split(stream(key, settings.name), chains), modes)
         chunks = -(-settings.warmup // (CHUNK * settings.thin))
         self._warmup = chunks * CHUNK * settings.thin
         for _ in range(chunks):
             self.advance()
-        self.seconds = time.perf_counter() - began
+        self.seconds = time.perf_counter() - began + saved
 
     @in_float64
     def result(self) -> DataTree:

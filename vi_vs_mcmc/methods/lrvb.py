@@ -26,7 +26,7 @@ from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.methods.cavi import CAVI, drawn
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
-from vi_vs_mcmc.streams import MODES, stream
+from vi_vs_mcmc.streams import stream
 
 POLISHED = 1e-9  # residual of the fixed point beyond which its response is refused
 SOLVED = 1e-6  # residual of conjugate gradients beyond which their answer is refused
@@ -72,7 +72,7 @@ class LRVB:
         model = self.suits(problem)
         began = time.perf_counter()
         cavi = CAVI(self.tol, self.restarts, self.max_sweeps)
-        optima = cavi.optima(model, stream(key, MODES), progress=progress)
+        optima = cavi.search(problem, key, progress=progress)
         eta, residual = _polished(model, jax.tree.map(jnp.asarray, optima.best()))
         sites = {site: (np.asarray(mean), np.asarray(var)) for site, (mean, var) in model.moments(eta).items()}
         directions = _directions(model, eta, tuple(sites))
@@ -95,7 +95,7 @@ class LRVB:
             settings=asdict(self),
             status="not converged" if refusal else "converged",
             status_sentence=refusal or _sentence(found, radius),
-            wall_seconds=time.perf_counter() - began,
+            wall_seconds=time.perf_counter() - began + optima.saved,
             work=f"{self.restarts} restarts, {int(found.steps)} steps of conjugate gradients",
             passes=int(optima.ascent.sweeps.max()) * len(model.blocks) + int(found.steps) + response.POWERS,
             sample_stats={"log_p": shape(log_p), "log_q": shape(log_q)},

@@ -17,8 +17,8 @@ import numpy as np
 from jax import Array
 
 from vi_vs_mcmc import engine
+from vi_vs_mcmc.ascent import CHUNK, ROUNDING
 from vi_vs_mcmc.conjugate import Conjugate, Natural
-from vi_vs_mcmc.engine import CHUNK, ROUNDING
 from vi_vs_mcmc.errors import NumericalError
 
 
@@ -150,7 +150,9 @@ def _divergence(model: Conjugate, before: Natural, after: Natural) -> Array:
     def of(tile) -> Array:
         batch, weight = tile
         outcomes = model.outcomes(batch)
-        log_of = lambda m: jax.vmap(lambda z: model.complete(m, z, batch))(outcomes) - model.local(m, batch)
+        log_of = lambda m: (
+            jax.vmap(lambda z: model.complete(m, z, batch))(outcomes) - model.local(model.coefficients(m), batch)
+        )
         log_q = log_of(before)
         return jnp.sum(weight * (jnp.exp(log_q) * (log_q - log_of(after))).sum(0))
 

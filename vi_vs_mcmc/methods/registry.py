@@ -76,6 +76,10 @@ def resolved(methods: Any) -> list[Method]:
 
 def refuse(problem: Problem, method: Method) -> None:
     """A SettingError where the method says that it does not suit the problem."""
+    if problem.source is not None and not getattr(method, "streams", False):
+        raise SettingError(
+            f"{method.name} needs every row in memory, and these are streamed; use cavi, or load a sample of the rows"
+        )
     if (suits := getattr(method, "suits", None)) is not None:
         suits(problem)
 

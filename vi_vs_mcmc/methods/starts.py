@@ -9,16 +9,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from numpyro.distributions import biject_to
+from numpyro.infer.util import log_density
 
 from vi_vs_mcmc.conjugate import Conjugate, Coordinates, Natural
-from vi_vs_mcmc.flat import unconstrained
-from vi_vs_mcmc.methods.cavi import CAVI, thetas
+from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
-from vi_vs_mcmc.streams import MODES, stream
+from vi_vs_mcmc.streams import stream
 
 TRIES = 100  # random starts tried for each chain of a model without a closed form
 CLOUD = 500  # draws of q that its sds are read from
@@ -53,6 +52,14 @@ class Standardised:
         u, log_det = self.inner.to_program({name: self.centre[name] + self.scale[name] * w[name] for name in w})
         return u, log_det + jnp.sum(jnp.stack([jnp.log(scale).sum() for scale in self.scale.values()]))
 
+    def to_sites(self, w: Mapping[str, Array]) -> tuple[dict[str, Array], Array] | None:
+        """theta, and log|d theta / dw|, (), where the inner coordinates know a short way there."""
+        to_sites = getattr(self.inner, "to_sites", None)
+        if to_sites is None:
+            return None
+        theta, log_det = to_sites({name: self.centre[name] + self.scale[name] * w[name] for name in w})
+        return theta, log_det + jnp.sum(jnp.stack([jnp.log(scale).sum() for scale in self.scale.values()]))
+
     def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:
         """w from u."""
         v = self.inner.from_program(u)
@@ -80,6 +87,10 @@ class Target:
 
     def log_density(self, w: Mapping[str, Array]) -> Array:
         """log p(x, theta) with respect to w, ()."""
+        short = self.coordinates.to_sites(w) if isinstance(self.coordinates, Standardised) else None
+        if short is not None:
+            args, kwargs = self.call.arguments(self.arrays)
+            return log_density(self.call.program, args, kwargs, short[0])[0] + short[1]
         u, log_det = self.coordinates.to_program(w)
         return self.call.log_density(self.arrays, u) + log_det
 
@@ -98,40 +109,43 @@ class Target:
 @in_float64
 def starting_points(
     problem: Problem, key: Array, chains: int, restarts: int, name: str, *, aligned: bool = False
-) -> tuple[dict[str, Array], Target]:
-    """Starting points, leaves (chains, ...), and the density in the coordinates that they are in.
+) -> tuple[dict[str, Array], Target, float]:
+    """Starting points, leaves (chains, ...), the density in their coordinates, and seconds saved by an earlier search.
 
     With a closed form: draws of q at the modes found, and coordinates in units of q's sds, rounder or, with `aligned`,
     along the program's own unconstrained axes; a mode gets chains in proportion to the softmax of the ELBOs of the distinct
     optima. Else random points, and the program's coordinates.
     """
     if problem.conjugate is None:
-        return _random_starts(problem, stream(key, name), chains), Target.of(problem, AsTheyAre())
-    modes, best = modes_of_chains(problem.conjugate, key, chains, restarts)
-    index = np.r_[np.arange(chains), np.zeros(CLOUD, int)]
-    theta = thetas(problem.conjugate, modes, index, stream(key, name))
-    u = unconstrained(problem.supports, {name: theta[name] for name in problem.latent})
-    first, cloud = ({name: u[name][part] for name in u} for part in (slice(chains), slice(chains, None)))
-    inner = AsTheyAre() if aligned else problem.conjugate.coordinates(best)
-    start, units = _standardised(inner, cloud, first)
-    return start, Target.of(problem, units)
+        return _random_starts(problem, stream(key, name), chains), Target.of(problem, AsTheyAre()), 0.0
+    modes, best, saved = modes_of_chains(problem, key, chains, restarts)
+    start, units = _from_q(problem.conjugate, problem.supports, modes, best, stream(key, name), aligned=aligned)
+    return start, Target.of(problem, units), saved
 
 
-def modes_of_chains(model: Conjugate, key: Array, chains: int, restarts: int) -> tuple[Natural, Natural]:
-    """eta of the mode that each chain starts at, leaves (chains, ...), and of the best."""
-    optima = CAVI(restarts=restarts).optima(model, stream(key, MODES))
+def modes_of_chains(problem: Problem, key: Array, chains: int, restarts: int) -> tuple[Natural, Natural, float]:
+    """eta of the mode that each chain starts at, leaves (chains, ...), of the best, and seconds saved by an earlier search."""
+    optima = CAVI(restarts=restarts).search(problem, key)
     chosen = optima.allocate(chains, NEGLIGIBLE)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), optima.eta), jax.tree.map(jnp.asarray, optima.best())
+    of_chains = jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), optima.eta)
+    return of_chains, jax.tree.map(jnp.asarray, optima.best()), optima.saved
 
 
-@jax.jit
-def _standardised(
-    inner: Coordinates, u: dict[str, Array], points: dict[str, Array]
+@partial(jax.jit, static_argnames="aligned")
+def _from_q(
+    model: Conjugate, supports: dict, modes: Natural, best: Natural, key: Array, *, aligned: bool
 ) -> tuple[dict[str, Array], Standardised]:
-    """Points in units of the sds of draws u, and those units; leaves of both (draws, ...)."""
-    v = jax.vmap(inner.from_program)(u)
-    units = Standardised(inner, jax.tree.map(lambda leaf: leaf.mean(0), v), jax.tree.map(lambda leaf: leaf.std(0), v))
-    return jax.vmap(units.from_program)(points), units
+    """A draw at each chain's mode, leaves (chains, ...), in units of the sds of CLOUD draws at the best; and those units."""
+    inner = AsTheyAre() if aligned else model.coordinates(best)
+
+    def drawn(key: Array, eta: Natural) -> dict[str, Array]:
+        return unconstrain(supports, model.draw(key, eta))[0]
+
+    chains = len(jax.tree.leaves(modes)[0])
+    keys = jax.random.split(key, chains + CLOUD)
+    cloud = jax.vmap(lambda key: inner.from_program(drawn(key, best)))(keys[chains:])
+    units = Standardised(inner, *(jax.tree.map(lambda leaf, of=of: of(leaf, 0), cloud) for of in (jnp.mean, jnp.std)))
+    return jax.vmap(lambda key, eta: units.from_program(drawn(key, eta)))(keys[:chains], modes), units
 
 
 def _random_starts(problem: Problem, key: Array, number: int) -> dict[str, Array]:

@@ -1,0 +1,1 @@
+"""One section per file; each has a `SECTION`."""

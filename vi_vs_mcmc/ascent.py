@@ -1,0 +1,275 @@
+r"""Coordinate ascent from many starts side by side, safely accelerated.
+
+One sweep G moves a natural parameter x to G(x), and a look at x tells ELBO(x) and the move f = G(x) - x in one pass over the
+data. f is the natural gradient of the ELBO, and g = V f its gradient, V = grad^2 A (no pass). So the last steps s = x' - x with
+y = g - g' and z = f - f' make a limited-memory quasi-Newton method (L-BFGS) whose first guess of the curvature is the
+Fisher information V: where y enters the two-loop recursion, z is its image under V^-1.
+
+The predicted point is kept if the ELBO there is finite and no lower. Else the next look is at the plain sweep G(x), which never
+lowers the ELBO: the bound never falls, and a prediction that fails costs one pass.
+
+Source: Nocedal and Wright (2006), Numerical Optimization, section 7.2; Amari (1998), Neural Computation 10, on natural gradients.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from vi_vs_mcmc import engine
+from vi_vs_mcmc.checkpoint import Checkpoint
+from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.errors import NumericalError
+from vi_vs_mcmc.passes import shards
+from vi_vs_mcmc.programs import single_threaded_blas
+
+CHUNK = 64  # looks between two reports of progress
+KEPT = 2**21  # numbers of the path that a chunk may keep
+MEMORY = 5  # steps that a prediction is made from
+PLAIN = 10  # sweeps before the first prediction
+SHORTEST = 1e-4  # of a predicted step, where longer ones leave the family
+CURVED = 1e-10  # cosine between s and y below which a step tells nothing
+ROUNDING = 1e-11  # relative ELBO loss that float64 sums over many rows can produce
+
+
+class Ascent(NamedTuple):
+    """The end of coordinate ascent from R starts; numpy arrays."""
+
+    eta: Natural  # leaves (R, ...), the highest point of each start
+    elbo: np.ndarray  # (R,) nats, of eta
+    trace: np.ndarray  # (R, passes) nats, the highest so far; nan once a start has stopped
+    sweeps: np.ndarray  # (R,) passes over the data for each block of factors
+    residual: np.ndarray  # (R,) largest |G(eta) - eta| / (1 + |eta|)
+    converged: np.ndarray  # (R,) bool
+    path: np.ndarray | None  # (R, passes, P), the highest point so far as a vector; None where that is much
+
+
+class Climber(NamedTuple):
+    """Where one start stands; eta as a vector, (P,)."""
+
+    point: Array  # the highest so far
+    elbo: Array  # (), nats, there
+    residual: Array  # (), there
+    move: Array  # f there
+    slope: Array  # g there
+    trial: Array  # where to look next
+    swept: Array  # (), bool: the trial is a plain sweep's end, not a prediction
+    steps: Array  # s, (MEMORY, P), the latest first
+    bends: Array  # y of each
+    turns: Array  # z of each
+    known: Array  # (), how many of them are filled
+    looks: Array  # (), so far
+    done: Array  # (), bool
+
+
+def begin(start: Array) -> Climber:
+    """A climber that has looked at nothing yet."""
+    none, empty = jnp.zeros_like(start), jnp.zeros((MEMORY, start.size))
+    low, high, zero = jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf), jnp.asarray(0)
+    yes, no = jnp.asarray(True), jnp.asarray(False)
+    return Climber(start, low, high, none, none, start, yes, empty, empty, empty, zero, zero, no)
+
+
+def step(at: Climber, elbo: Array, residual: Array, move: Array, slope: Array, log_normaliser, tol: Array):
+    """Take in what was seen at the trial, and choose the next; with the trace's entry, nan for one that had stopped.
+
+    Args:
+        at: where the start stands.
+        elbo: seen at the trial, (); so are `residual`, `move` and `slope`.
+        residual: the largest relative move, ().
+        move: f, (P,).
+        slope: g, (P,).
+        log_normaliser: A of a vector (P,); not finite outside the family.
+        tol: the stopping rule.
+    """
+    elbo = jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf)
+    kept = at.swept | (elbo >= at.elbo - ROUNDING * (1.0 + jnp.abs(at.elbo)))
+    s, y, z = at.trial - at.point, at.slope - slope, at.move - move
+    told = kept & (at.looks > 0) & (s @ y > CURVED * jnp.sqrt((s @ s) * (y @ y)))
+    push = lambda memory, new: jnp.where(told, jnp.roll(memory, 1, 0).at[0].set(new), memory)
+    choose = lambda new, old: jnp.where(kept, new, old)
+    new = at._replace(
+        point=choose(at.trial, at.point),
+        elbo=choose(elbo, at.elbo),
+        residual=choose(residual, at.residual),
+        move=choose(move, at.move),
+        slope=choose(slope, at.slope),
+        steps=push(at.steps, s),
+        bends=push(at.bends, y),
+        turns=push(at.turns, z),
+        known=jnp.where(told, jnp.minimum(at.known + 1, MEMORY), at.known),
+        looks=at.looks + 1,
+        done=kept & (residual < tol),
+    )
+    way = predicted(new)
+    plain = ~kept | (new.looks < PLAIN) | (new.known == 0) | ~(way @ new.slope > 0.0)
+    length = _longest(lambda t: log_normaliser(new.point + t * way), ~plain)
+    plain |= length < SHORTEST
+    new = new._replace(trial=new.point + jnp.where(plain, new.move, length * way), swept=plain)
+    entry = jnp.where(at.done, jnp.nan, new.elbo)
+    return jax.tree.map(lambda a, b: jnp.where(at.done, a, b), at, new), entry
+
+
+def predicted(at: Climber) -> Array:
+    """The quasi-Newton step from a climber's point, (P,): L-BFGS, with V^-1 applied by what is known of it."""
+    products = (at.steps * at.bends).sum(1)
+    used = jnp.arange(MEMORY) < at.known
+    inverse = jnp.where(used, 1.0 / jnp.where(used, products, 1.0), 0.0)
+    gradient, way, shares = at.slope, at.move, []
+    for i in range(MEMORY):
+        shares.append(inverse[i] * (at.steps[i] @ gradient))
+        gradient, way = gradient - shares[i] * at.bends[i], way - shares[i] * at.turns[i]
+    stretch = products[0] / (at.bends[0] @ at.turns[0])
+    way *= jnp.where(jnp.isfinite(stretch), jnp.maximum(stretch, 1.0), 1.0)
+    for i in reversed(range(MEMORY)):
+        way += at.steps[i] * (shares[i] - inverse[i] * (at.bends[i] @ way))
+    return way
+
+
+def _longest(log_normaliser, wanted: Array) -> Array:
+    """1, halved until A is finite there, ()."""
+    outside = lambda t: wanted & (t >= SHORTEST) & ~jnp.isfinite(log_normaliser(t))
+    return jax.lax.while_loop(outside, lambda t: 0.5 * t, jnp.ones(()))
+
+
+def ascend(
+    model: Conjugate,
+    start: Natural,
+    *,
+    tol: float,
+    max_sweeps: int,
+    progress=None,
+    total=None,
+    checkpoint: Checkpoint | None = None,
+) -> Ascent:
+    """Climb from R starts at once until |G(eta) - eta| <= tol (1 + |eta|) everywhere.
+
+    Args:
+        model: the closed-form structure.
+        start: leaves (R, ...).
+        tol: the stopping rule, on the fixed point itself; an ELBO gain cannot tell, since it is quadratic in the error.
+        max_sweeps: give up after so many looks; a look is one pass over the data for each block of factors.
+        progress: called with (looks so far, max_sweeps).
+        total: m with leaves (R, ...) -> (sum_n l_n, its gradient), leaves (R, ...), where the rows are not all in `model`.
+        checkpoint: where to keep how far it came, and to go on from.
+
+    Raises:
+        NumericalError: an ELBO is not finite, or a plain sweep lowered it by more than rounding: then an update is wrong.
+    """
+    state, paths, looked = _begun(start), [], 0
+    number = state.done.size
+    trace = np.full((number, max_sweeps), np.nan)
+    if checkpoint is not None:
+        (state, trace), looked = checkpoint.load((state, trace))
+        trace = np.array(trace)
+    if total is None:
+        total = shards(model, number)
+    with single_threaded_blas():
+        while looked < max_sweeps and not bool(state.done.all()):
+            looks = min(CHUNK, max_sweeps - looked) if total is None else 1
+            if total is None:
+                state, entries, path = _chunk(model, state, jnp.asarray(tol), jnp.asarray(looks))
+                paths.append(np.asarray(path))
+            else:
+                state, entries = _look(model, state, total, jnp.asarray(tol))
+            trace[:, looked : looked + looks] = np.asarray(entries)[:, :looks]
+            looked += looks
+            if progress is not None:
+                progress(looked, max_sweeps)
+            if checkpoint is not None:
+                checkpoint.keep((state, trace), looked)
+    sweeps = (~np.isnan(trace)).sum(1)
+    trace = trace[:, : sweeps.max()]
+    _check_rising(trace)
+    path = np.concatenate(paths, 1)[:, : trace.shape[1]] if paths and paths[0].size else None
+    eta = jax.tree.map(np.asarray, as_eta(model, state.point))
+    elbo, residual, done = (np.asarray(part) for part in (state.elbo, state.residual, state.done))
+    return Ascent(eta, elbo, trace, sweeps, residual, done, path)
+
+
+@jax.jit
+def as_eta(model: Conjugate, points: Array) -> Natural:
+    """Natural parameters, leaves (R, ...), from vectors (R, P)."""
+    return jax.vmap(ravel_pytree(model.prior)[1])(points)
+
+
+@jax.jit
+def _begun(start: Natural) -> Climber:
+    return jax.vmap(lambda eta: begin(ravel_pytree(eta)[0]))(start)
+
+
+@jax.jit
+def _chunk(model: Conjugate, state: Climber, tol: Array, looks: Array) -> tuple[Climber, Array, Array]:
+    """Up to CHUNK looks, the trace (R, CHUNK), nan where nobody looked, and the path (R, CHUNK or 0, P)."""
+    shape = ravel_pytree(model.prior)[1]
+
+    def body(carry):
+        state, trace, path, number = carry
+        seen = engine.side_by_side(lambda trial: engine.sweep(model, shape(trial)), state.trial)
+        state, entry = _stepped(model, state, *seen, tol)
+        path = path.at[:, number].set(state.point) if path.size else path
+        return state, trace.at[:, number].set(entry), path, number + 1
+
+    unfinished = lambda carry: (carry[3] < looks) & ~carry[0].done.all()
+    starts, size = state.point.shape
+    trace = jnp.full((starts, CHUNK), jnp.nan)
+    path = jnp.zeros((starts, CHUNK if starts * CHUNK * size <= KEPT else 0, size))
+    return jax.lax.while_loop(unfinished, body, (state, trace, path, jnp.asarray(0)))[:3]
+
+
+def _look(model: Conjugate, state: Climber, total, tol: Array) -> tuple[Climber, Array]:
+    """One look, its passes made by `total`: the rows are on several devices, in a file, or on other machines."""
+    eta, elbo, residual = as_eta(model, state.trial), None, jnp.zeros(state.done.shape)
+    for block in model.blocks:
+        level, m = _expected(model, eta)
+        value, residual, eta = _updated(model, block, residual, eta, level, m, *total(m))
+        elbo = value if elbo is None else elbo
+    state, entry = _stepped(model, state, elbo, residual, eta, tol)
+    return state, entry[:, None]
+
+
+@jax.jit
+def _expected(model: Conjugate, eta: Natural) -> tuple[Array, Natural]:
+    return jax.vmap(jax.value_and_grad(model.log_normaliser))(eta)
+
+
+@partial(jax.jit, static_argnames="block")
+def _updated(model: Conjugate, block: tuple[str, ...], residual, eta, level, m, local, statistics):
+    def one(residual, eta, level, m, local, statistics):
+        elbo, image = engine.assembled(model, eta, level, m, local, statistics)
+        return elbo, *engine.replaced(block, eta, image, residual)
+
+    return jax.vmap(one)(residual, eta, level, m, local, statistics)
+
+
+@jax.jit
+def _stepped(model: Conjugate, state: Climber, elbo, residual, image: Natural, tol: Array) -> tuple[Climber, Array]:
+    shape = ravel_pytree(model.prior)[1]
+    log_normaliser = lambda x: model.log_normaliser(shape(x))
+
+    def one(at: Climber, elbo: Array, residual: Array, image: Natural) -> tuple[Climber, Array]:
+        move = ravel_pytree(image)[0] - at.trial
+        slope = jax.jvp(jax.grad(log_normaliser), (at.trial,), (move,))[1]
+        return step(at, elbo, residual, move, slope, log_normaliser, tol)
+
+    return jax.vmap(one)(state, elbo, residual, image)
+
+
+def _check_rising(trace: np.ndarray) -> None:
+    if np.isinf(trace).any():
+        raise NumericalError("the ELBO is not finite; the data or the prior are too extreme for float64")
+    steps = np.diff(trace, axis=1)
+    slack = ROUNDING * (1.0 + np.abs(trace[:, :-1]))
+    fell = np.argwhere(steps < -slack)
+    if len(fell):
+        start, at = fell[0]
+        raise NumericalError(
+            f"the ELBO fell by {-steps[start, at]:.3g} nats at sweep {at + 1} of start {start}; coordinate ascent "
+            "never lowers it, so an update or a normaliser is wrong"
+        )
