@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,6 +124,7 @@ def fit(
     chains: Annotated[int, typer.Option(help="Chains of the result.")] = 4,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     restarts: Annotated[int, typer.Option(help="Random starts of coordinate ascent.")] = 8,
+    tol: Annotated[float, typer.Option(help="Where coordinate ascent stops: the largest relative move.")] = 1e-8,
     seed: Seed = None,
     out: Out = None,
     stream: Annotated[
@@ -142,6 +144,8 @@ def fit(
     from vi_vs_mcmc import peers
     from vi_vs_mcmc.compare import chosen_seed
     from vi_vs_mcmc.compare import fit as run
+    from vi_vs_mcmc.methods.cavi import CAVI
+    from vi_vs_mcmc.methods.lrvb import LRVB
     from vi_vs_mcmc.methods.registry import with_restarts
     from vi_vs_mcmc.names import file_name
     from vi_vs_mcmc.plugins import load
@@ -172,6 +176,8 @@ def fit(
             terminal.warn(problem.table.warnings)
             terminal.left_out(problem.table.not_numeric)
         fitter = with_restarts(method, restarts)
+        if isinstance(fitter, CAVI | LRVB):
+            fitter = replace(fitter, tol=tol)
         found = run(problem, fitter, seed=seed, chains=chains, draws=draws, progress=note)
     if others.number == 0:
         (folder / "posteriors").mkdir(exist_ok=True)

@@ -34,7 +34,8 @@ class Peers:
         try:
             return np.asarray(multihost_utils.process_allgather(np.asarray(values)))
         except (ValueError, RuntimeError) as error:  # JAX's runtime error is one of these, by version
-            raise PeerError(f"another process does not answer ({str(error).splitlines()[0][:200]})") from error
+            reason = str(error).splitlines()[0].rsplit("]", 1)[-1].strip(" :")
+            raise PeerError(f"another process has died or cannot be reached ({reason})") from error
 
     def added(self, tree: Any) -> Any:
         """The sums over all processes of a tree of float64 arrays: added in one order, so that all hold the same bits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from vi_vs_mcmc import engine, posterior
 from vi_vs_mcmc.ascent import CHUNK, Ascent, as_eta, ascend
 from vi_vs_mcmc.checkpoint import Checkpoint
 from vi_vs_mcmc.conjugate import Conjugate, Natural
-from vi_vs_mcmc.errors import SettingError, whole
+from vi_vs_mcmc.errors import PeerError, SettingError, whole
 from vi_vs_mcmc.flat import in_batches
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem, unconstrain
@@ -171,13 +172,20 @@ class CAVI:
             return self.optima(model, stream(key, MODES), progress=progress)
         what = {
             "settings": asdict(self),
-            "model": dict(problem.settings),
+            "model": _rounded(dict(problem.settings)),
             "seed": np.asarray(jax.random.key_data(key)).tolist(),
             "data": problem.table.sha256 if problem.table else "",
         }
         source.peers.agree(what)
         kept = None if source.checkpoint is None else Checkpoint(source.checkpoint, what, source.peers)
-        optima = self.optima(model, stream(key, MODES), total=source.total(model, progress), checkpoint=kept)
+        try:
+            optima = self.optima(model, stream(key, MODES), total=source.total(model, progress), checkpoint=kept)
+        except PeerError as error:
+            if kept is None:
+                raise
+            raise PeerError(
+                f"{error}; what was done is kept in {kept.path.name}: start all again to go on from there"
+            ) from error
         if kept is not None:
             kept.remove()
         return optima
@@ -190,6 +198,15 @@ class CAVI:
             f"still moving by {ascent.residual[0]:.1e} after {self.max_sweeps} sweeps, where {self.tol:.0e} is wanted; "
             "raise max_sweeps"
         )
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to nine digits: a prior that is read off the data depends, in its last digits, on the order of the sums."""
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 @jax.jit
