@@ -191,7 +191,7 @@ def test_one_component_is_the_mode_of_its_normal_wishart_posterior(key):
     log_p = stats.multivariate_normal(theta["means"][0], theta["covariances"][0]).logpdf(x).sum()
     assert_allclose(tree.attrs["elbo"], log_p + log_prior(theta, problem.kwargs), rtol=1e-12)
     assert tree["variational"].sizes["sweep"] == 1
-    assert tree["variational"]["kl"].values == 0  # nothing is hidden
+    assert tree["variational"]["kl"].values < 1e-12  # nothing is hidden; 30 rows have rounding
 
 
 def test_modes_beat_their_neighbours_by_scipys_densities():
