@@ -119,14 +119,14 @@ class Rows:
             _unchanged(groups[0])
             try:
                 with parquet.ParquetFile(path) as file:
-                    numbers = [group.number for group in groups]
-                    for batch in file.iter_batches(BLOCK, row_groups=numbers, columns=list(self.columns)):
-                        values = _values(batch, self.columns)
-                        if not np.isfinite(values).all():
-                            raise _not_finite(values, self.columns, path, row)
-                        row += len(values)
-                        seen += len(values)
-                        yield values
+                    for group in groups:  # one call each: a call for all keeps what it has read until its end
+                        for batch in file.iter_batches(BLOCK, row_groups=[group.number], columns=list(self.columns)):
+                            values = _values(batch, self.columns)
+                            if not np.isfinite(values).all():
+                                raise _not_finite(values, self.columns, path, row)
+                            row += len(values)
+                            seen += len(values)
+                            yield values
             except (ArrowException, OSError) as error:
                 raise DataError(f"{path.name} cannot be read: {str(error).splitlines()[0]}") from error
             _unchanged(groups[0])
