@@ -49,7 +49,7 @@ def results():
         "nuts": entry(*chains.told({"ours": [chain(400, 1.0)], "nutpie": [chain(100, 1.0)]}, {"nutpie": 1.0})),
         "scaling": entry(rows.Row("Slope in N", "1.0", wanted="linear", met=True, numbers=scaling)),
         "startup": entry(rows.Row("--help", "0.6 s", wanted="under 0.5 s", met=False, numbers=start)),
-        "streaming": entry(*SECTIONS["streaming"].run(CONTEXT)),
+        "streaming": entry(rows.Row("Rows from Parquet", "not measured", wanted="under 1 GiB")),
     }
     return canned
 
