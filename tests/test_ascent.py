@@ -25,6 +25,7 @@ def overlapping():
     return vm.load("gmm")(centres[rng.integers(3, size=2000)] + rng.normal(size=(2000, 2)), components=3).conjugate
 
 
+@pytest.mark.slow  # both ascents are compiled for themselves
 def test_predictions_reach_the_same_bound_in_a_fifth_of_the_looks_and_never_fall(overlapping, monkeypatch):
     starts = engine.starts(overlapping, jax.random.key(0), 4)
     climb = lambda: ascent.ascend(overlapping, starts, tol=1e-8, max_sweeps=20_000)
