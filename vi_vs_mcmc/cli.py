@@ -27,6 +27,14 @@ EXIT = {SettingError: 2, DataError: 3, NumericalError: 4, PeerError: 5}
 UNEXPECTED = 70  # an error of this package: EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 
+Model = Annotated[str, typer.Argument(help="A model's name; `vi-vs-mcmc models` lists them.")]
+Columns = Annotated[
+    str | None, typer.Option(help="Columns to take, by name, separated by commas. Default: the numeric ones.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of the model, KEY=VALUE; matrices as JSON.")
+]
+Restarts = Annotated[int, typer.Option(help="Random starts of coordinate ascent.")]
 Methods = Annotated[
     list[str] | None,
     typer.Option("--method", help="A method to judge; repeat for more. Default: what applies cheaply."),
@@ -46,23 +54,18 @@ Tolerated = Annotated[float, typer.Option(help="Share of an sd that does not mat
 
 @app.command()
 def compare(
-    model: Annotated[str, typer.Argument(help="A model's name; `vi-vs-mcmc models` lists them.")],
+    model: Model,
     data: Annotated[
         str | None, typer.Option(help="csv, tsv, parquet or npy. Default: the model's built-in example.")
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(help="Columns to take, by name, separated by commas. Default: the numeric ones."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the model, KEY=VALUE; matrices as JSON.")
-    ] = None,
+    columns: Columns = None,
+    settings: Settings = None,
     method: Methods = None,
     reference: Annotated[str, typer.Option(help="The method that judges.")] = "nuts",
     chains: Chains = 4,
     draws: Draws = 1000,
     max_draws: MaxDraws = None,
-    restarts: Annotated[int, typer.Option(help="Random starts of coordinate ascent.")] = 8,
+    restarts: Restarts = 8,
     tolerance: Tolerated = 0.1,
     seed: Seed = None,
     out: Out = None,
@@ -79,10 +82,10 @@ def compare(
     from vi_vs_mcmc.methods.registry import defaults, with_restarts
     from vi_vs_mcmc.plugins import load
 
-    folder = terminal.writable(out or Path("reports") / (model if data is None else f"{model}-{Path(data).stem}"))
+    folder = terminal.writable(out or _folder(model, data))
     arguments = _settings(model, settings)
     if columns is not None:
-        arguments["columns"] = [c.strip() for c in columns.split(",")]
+        arguments["columns"] = _names(columns)
     problem = load(model)(data, **arguments)
     if problem.table is not None:
         terminal.warn(problem.table.warnings)
@@ -109,21 +112,16 @@ def compare(
 
 @app.command()
 def fit(
-    model: Annotated[str, typer.Argument(help="A model's name; `vi-vs-mcmc models` lists them.")],
+    model: Model,
     data: Annotated[
         str | None, typer.Option(help="As for compare; with --stream a parquet file, or a folder of them.")
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(help="Columns to take, by name, separated by commas. Default: the numeric ones."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the model, KEY=VALUE; matrices as JSON.")
-    ] = None,
+    columns: Columns = None,
+    settings: Settings = None,
     method: Annotated[str, typer.Option(help="The method that fits.")] = "cavi",
     chains: Annotated[int, typer.Option(help="Chains of the result.")] = 4,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
-    restarts: Annotated[int, typer.Option(help="Random starts of coordinate ascent.")] = 8,
+    restarts: Restarts = 8,
     tol: Annotated[float, typer.Option(help="Where coordinate ascent stops: the largest relative move.")] = 1e-8,
     seed: Seed = None,
     out: Out = None,
@@ -156,9 +154,9 @@ def fit(
         raise SettingError("several processes want --stream, and the same --seed for each")
     if stream and data is None:
         raise SettingError("--stream wants --data, a parquet file or a folder of them")
-    folder = terminal.writable(out or Path("reports") / (model if data is None else f"{model}-{Path(data).stem}"))
+    folder = terminal.writable(out or _folder(model, data))
     arguments = _settings(model, settings)
-    chosen = None if columns is None else [c.strip() for c in columns.split(",")]
+    chosen = None if columns is None else _names(columns)
     seed = chosen_seed(seed)
     others = peers.join(coordinator, processes, process) if shared else peers.ALONE
     with terminal.progress(f"seed {seed}" if others.number == 0 else None, shown=others.number == 0) as note:
@@ -306,10 +304,10 @@ def main() -> None:
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         code = app(standalone_mode=False)
-    except PeerError as error:
-        typer.echo(f"vi-vs-mcmc: {error}", err=True)
-        terminal.leave(EXIT[PeerError])
-    except (SettingError, DataError, NumericalError) as error:
+    except (SettingError, DataError, NumericalError, PeerError) as error:
+        if isinstance(error, DataError | PeerError) and terminal.among_others():  # who would wait for this one
+            typer.echo(f"vi-vs-mcmc: {error}", err=True)
+            terminal.leave(EXIT[type(error)])
         _fail(str(error), EXIT[type(error)])
     except typer.Exit as leave:
         if leave.exit_code == INTERRUPTED:
@@ -375,6 +373,16 @@ def _settings(model: str, pairs: list[str] | None) -> dict[str, Any]:
         except json.JSONDecodeError:
             out[key] = text
     return out
+
+
+def _folder(model: str, data: str | None) -> Path:
+    """Where a run is written when nobody says."""
+    return Path("reports") / (model if data is None else f"{model}-{Path(data).stem}")
+
+
+def _names(text: str) -> list[str]:
+    """Names of columns, separated by commas."""
+    return [name.strip() for name in text.split(",")]
 
 
 def _floats(name: str, text: str) -> list[float]:

@@ -72,6 +72,11 @@ def summary(tree: Any, sites: Iterable[str]) -> str:
     return "\n".join([f"{'':{width}}  {'mean':>12}  {'sd':>12}", *rows])
 
 
+def among_others() -> bool:
+    """Whether this process shares a fit with others."""
+    return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
+
+
 def leave(code: int) -> None:
     """End this process at once: what JAX would do for the others of its group at exit needs them alive."""
     sys.stdout.flush()
