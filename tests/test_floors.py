@@ -23,6 +23,7 @@ FLOORS = {
             "conjugate",
             "engine",
             "passes",
+            "groups",
             "response",
             "data",
             "streams",

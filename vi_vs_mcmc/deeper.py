@@ -1,7 +1,8 @@
 """What is measured once, when the verdicts stand: why a method is off, and what its own draws can mend.
 
-By scalar: the sd ratio that a factorised Gaussian should have, KL from the reference, robust scales, importance-corrected
-means and sds, k-hat of each expectation. By method: how far importance weights reach, and what is certain of its errors.
+By scalar: Wasserstein-1, the sd ratio that a factorised Gaussian should have, KL from the reference, robust scales,
+importance-corrected means and sds, k-hat of each expectation. By method: how far importance weights reach, and what is
+certain of its errors.
 """
 
 from __future__ import annotations
@@ -16,15 +17,13 @@ from xarray import DataTree
 
 from vi_vs_mcmc import flat
 from vi_vs_mcmc.against import Found, Measured
+from vi_vs_mcmc.metrics import DEEPER, OF_WIDTH
 from vi_vs_mcmc.metrics.certificate import Certificate, certificate
-from vi_vs_mcmc.metrics.divergence import kl_from_reference
 from vi_vs_mcmc.metrics.factorised import predicted_ratio, shrinkage_delinkage
 from vi_vs_mcmc.metrics.importance import corrected, khat_of, log_ratio, smoothed
 from vi_vs_mcmc.metrics.marginals import POINTWISE, Marginals, limits, marginals
-from vi_vs_mcmc.metrics.robust import robust_ratio
 from vi_vs_mcmc.problem import Problem
 
-MEASURES = {"kl": kl_from_reference, "robust_ratio": robust_ratio}
 LINEAR = 0.9  # share of a scalar's variance that coordinates must explain before a prediction is made from them
 MOST = 100  # scalars beyond which KL, a fit for each, is left out
 WIDEST = 200  # coordinates beyond which the reference's draws cannot tell their covariance's inverse
@@ -60,13 +59,14 @@ def deepened(
                 ratio * spread,
             )
         point = bool(of.tree.attrs.get("point_estimate", 0))
-        for name, measure in MEASURES.items():
-            if point or (name == "kl" and len(part) > MOST):
+        for name, measure in DEEPER.items():
+            if (point and name in OF_WIDTH) or (name == "kl" and len(part) > MOST):
                 continue
             with np.errstate(divide="ignore", invalid="ignore"):  # constant scalars divide by 0; they say nothing
                 result = measure(of.marginals, truth)
             columns[name] = result["value"].values
-            columns[f"{name}_low"], columns[f"{name}_high"] = limits(result)
+            if np.isfinite(result["error"].values).any():
+                columns[f"{name}_low"], columns[f"{name}_high"] = limits(result)
         more, facts[method] = _by_importance(of.tree, of.marginals, problem)
         parts.append(part.assign(**columns, **more))
     why = None if trade is None or not np.isfinite(trade.kl) else {k: float(v) for k, v in trade._asdict().items()}

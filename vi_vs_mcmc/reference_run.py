@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from xarray import DataTree
 
 from vi_vs_mcmc import carried, evidence, labelfree, labels
@@ -18,7 +19,7 @@ from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.methods.cavi import CAVI, Optima
 from vi_vs_mcmc.methods.nuts import NUTS
 from vi_vs_mcmc.methods.registry import Method
-from vi_vs_mcmc.metrics.health import RHAT, Check
+from vi_vs_mcmc.metrics.health import DIVERGENT, ESS, RHAT, Check
 from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.modes import explored
 from vi_vs_mcmc.problem import Problem
@@ -26,6 +27,8 @@ from vi_vs_mcmc.streams import stream
 from vi_vs_mcmc.verdict import Tolerance, undecided
 
 MANY_ROWS = 200_000  # beyond which the Gibbs chains behind importance sampling would cost more than the comparison
+EARLY = 200  # draws of each chain after which transitions that diverged are counted for the first time
+SPARE = 1.1  # draws asked for beyond those that a look says are needed
 
 PRECISE = 0.05  # nats; two estimates that precise, and independent, need no third
 
@@ -79,20 +82,37 @@ class Reference:
             if sampler is None:
                 tree = judge.fit(self._problem, self._key, chains=self._chains, draws=draws, progress=note)
             else:
-                sampler.sample(draws, progress=note)
+                diverged = self._advanced(sampler, draws)
+                careful: Method | None = judge.careful() if diverged and isinstance(judge, NUTS) else None
+                if careful is not None:
+                    again = f", again with smaller steps as {diverged} draws diverged"
+                    judge, sampler = careful, self._begun(careful)
+                    continue
                 tree = sampler.result()
                 tree.attrs["work"] += again
             seen = self._judged(tree)
             health, verdicts = seen.deciding.health, seen.deciding.verdicts
-            careful: Method | None = judge.careful() if health.diverged and isinstance(judge, NUTS) else None
-            if careful is not None:
-                again = f", again with smaller steps as {health.divergences} draws diverged"
-                judge, sampler = careful, self._begun(careful)
-                continue
             wanted = (health.hopeful and not health.passed) or (health.passed and undecided(verdicts))
             if sampler is None or not wanted or draws >= max_draws:
                 return self._finished(seen)
-            draws = min(2 * draws, max_draws)
+            draws = min(max(2 * draws, self._needed(seen, draws)), max_draws)
+
+    def _advanced(self, sampler: Any, draws: int) -> int:
+        """Sample on, and stop early where more transitions diverged than `draws` may hold; their number, or 0."""
+        for number in (min(EARLY, draws), draws):
+            sampler.sample(number, progress=self._stage(self._judge.name))
+            diverged = int(np.sum(sampler.joined().get("diverging", 0)))
+            if diverged > DIVERGENT * self._chains * draws:
+                return diverged
+        return 0
+
+    def _needed(self, seen: Seen, draws: int) -> int:
+        """Draws of each chain that effective sample sizes and undecided verdicts ask for, as this look can tell."""
+        health, verdicts = seen.deciding.health, seen.deciding.verdicts
+        effective = np.fmin(health.ess_bulk, health.ess_tail)
+        share = np.nanmin(effective[seen.deciding.judged], initial=np.inf) / ESS
+        total = max((entry["draws_to_decide"] or 0 for entry in verdicts.values()), default=0)
+        return int(SPARE * max(draws / max(share, 1e-3), total / self._chains))
 
     def _begun(self, judge: Method) -> Any:
         """A sampler that can go on, or None where the method has none."""

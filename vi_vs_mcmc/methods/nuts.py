@@ -11,9 +11,7 @@ covariance from all chains together, and a step size for it.
 
 from __future__ import annotations
 
-import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -27,6 +25,7 @@ from xarray import DataTree
 from vi_vs_mcmc import posterior
 from vi_vs_mcmc.errors import NumericalError, SettingError, whole
 from vi_vs_mcmc.flat import abreast
+from vi_vs_mcmc.groups import Groups
 from vi_vs_mcmc.methods import trajectory
 from vi_vs_mcmc.methods.chunked import CHUNK, Chunked
 from vi_vs_mcmc.methods.starts import Target, starting_points
@@ -170,10 +169,7 @@ def _phases(warmup: int) -> list[tuple[int, bool]]:
 
 
 class Blocks:
-    """Chains on their way: groups of equal size, each in a thread of its own.
-
-    A thread each, and not one call after the other: JAX runs what one thread asks of one device in order.
-    """
+    """Chains on their way, in groups side by side."""
 
     def __init__(self, target: Target, start: dict[str, Array], settings: NUTS, key: Array):
         names = sorted(start)
@@ -183,10 +179,8 @@ class Blocks:
         self._target, self._settings = jax.tree.map(jnp.asarray, target), settings
         self._turns = int(np.clip(CELLS // (chains * size), 1, TURNS))
         self._scale = np.stack([np.eye(size) if settings.dense_mass else np.ones(size)] * chains)
-        self._number = _groups(chains)
-        self._pool = ThreadPoolExecutor(min(self._number, os.cpu_count() or 1))
-        self._compiled = False
-        self._keys = np.split(np.asarray(jax.random.key_data(jax.random.split(key, chains))), self._number)
+        self._side_by_side, self._looked = Groups(chains), False
+        self._keys = self._side_by_side.split(np.asarray(jax.random.key_data(jax.random.split(key, chains))))
         self._begin(w, np.ones(chains), np.full(chains, np.log(BOLD)))
 
     def run(self, *, adapting: bool) -> list[Draw]:
@@ -197,24 +191,26 @@ class Blocks:
         """
         constant = (self._target, self._settings.target_accept, adapting)
 
-        @in_float64
         def one(group: tuple[Any, Any, Chain]) -> tuple[Any, Chain, Draw]:
             keys, chains, draws = _block(self._shape, self._turns, *constant, *group)
             return keys, chains, jax.tree.map(np.asarray, draws)
 
-        groups = list(zip(np.split(self._scale, self._number), self._keys, self._groups, strict=True))
-        out = list(self._pool.map(one, groups)) if self._compiled else [one(group) for group in groups]
+        groups = list(zip(self._side_by_side.split(self._scale), self._keys, self._groups, strict=True))
+        out = self._side_by_side.run(one, groups)
         self._keys, self._groups = [keys for keys, _, _ in out], [chains for _, chains, _ in out]
-        if not self._compiled:
-            self._compiled = True
+        if not self._looked:
+            self._looked = True
             if not all(np.isfinite(np.asarray(chains.chosen.log_p)).all() for chains in self._groups):
                 raise NumericalError("the log density is not finite at a chain's start; check the data and the prior")
         return [_of_chain(draws, chain) for _, _, draws in out for chain in range(draws.over.shape[1])]
 
     def adapt(self, draws: list[np.ndarray] | None) -> None:
-        """Take the mean step size of all chains, or a chain's own where that is far smaller; with draws, their covariance."""
+        """Take a new step size, one for all chains that share a metric; with draws, their covariance.
+
+        A chain that saw a narrow place late in its warm-up would otherwise go on in small steps where the others need none.
+        """
         size = np.concatenate([chains.step.mean for chains in self._groups])
-        size = np.exp(np.where(size < size.mean() - np.log(2.0), size, size.mean()))
+        size = np.exp(np.full_like(size, size.mean()) if (self._scale == self._scale[0]).all() else size)
         z = np.concatenate([chains.chosen.z for chains in self._groups])
         w = np.stack([_scaled(scale, one) for scale, one in zip(self._scale, z, strict=True)])
         if draws is not None:
@@ -230,17 +226,7 @@ class Blocks:
     def _begin(self, w: np.ndarray, size: np.ndarray, goal: np.ndarray) -> None:
         z = w / self._scale if self._scale.ndim == 2 else np.linalg.solve(self._scale, w[..., None])[..., 0]
         chains = trajectory.at(z, size, goal, self._settings.max_tree_depth)
-        parts = [jax.tree.map(lambda leaf, i=i: np.split(leaf, self._number)[i], chains) for i in range(self._number)]
-        self._groups: list[Chain] = parts
-
-
-def _groups(chains: int) -> int:
-    """Into how many groups chains are split: one on an accelerator, else as many as there are cores and equal shares allow.
-
-    With two cores and the lecture's data, two groups of two chains take 29 us for a step of all four, one of four 54 us.
-    """
-    cores = os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
-    return max(number for number in range(1, min(chains, cores) + 1) if chains % number == 0)
+        self._groups: list[Chain] = self._side_by_side.split(chains)
 
 
 def _of_chain(draws: Draw, chain: int) -> Draw:

@@ -142,10 +142,11 @@ def _from_q(
         return unconstrain(supports, model.draw(key, eta))[0]
 
     chains = len(jax.tree.leaves(modes)[0])
-    keys = jax.random.split(key, chains + CLOUD)
-    cloud = jax.vmap(lambda key: inner.from_program(drawn(key, best)))(keys[chains:])
+    eta = jax.tree.map(lambda one, a: jnp.concatenate([a, jnp.broadcast_to(one, (CLOUD, *one.shape))]), best, modes)
+    u = jax.vmap(drawn)(jax.random.split(key, chains + CLOUD), eta)  # in one go: a sampler of gammas is long to compile
+    cloud = jax.vmap(inner.from_program)(jax.tree.map(lambda leaf: leaf[chains:], u))
     units = Standardised(inner, *(jax.tree.map(lambda leaf, of=of: of(leaf, 0), cloud) for of in (jnp.mean, jnp.std)))
-    return jax.vmap(lambda key, eta: units.from_program(drawn(key, eta)))(keys[:chains], modes), units
+    return jax.vmap(units.from_program)(jax.tree.map(lambda leaf: leaf[:chains], u)), units
 
 
 def _random_starts(problem: Problem, key: Array, number: int) -> dict[str, Array]:

@@ -31,6 +31,7 @@ from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import flat, posterior
 from vi_vs_mcmc.errors import NumericalError, SettingError, unknown, whole
+from vi_vs_mcmc.groups import Groups
 from vi_vs_mcmc.methods import autoguide
 from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
 from vi_vs_mcmc.methods.optimum import from_optimum
@@ -141,11 +142,12 @@ class _Climb:
     def __init__(self, settings: SVI, target: Target, key: Array, start: dict[str, Array]):
         self._settings, self._start = settings, start
         self._machine = (settings.guide, settings.particles, target)
-        self._key = key
+        self._key, self._side_by_side = key, Groups(STARTS)
         try:
-            self._state = autoguide.begin(*self._machine, start, jax.random.split(key, STARTS))
+            state = autoguide.begin(*self._machine, start, jax.random.split(key, STARTS))
         except ValueError as error:
             raise SettingError(f"the guide {settings.guide} does not suit this program: {error}") from error
+        self._groups = list(zip(*map(self._side_by_side.split, (start, state)), strict=True))
         self.steps, self.converged, self.distance, self.sentence = 0, False, float("nan"), ""
         self._losses: list[np.ndarray] = []  # each (STARTS, BLOCK / PIECE)
         self._best = 0
@@ -232,13 +234,19 @@ class _Climb:
 
     def _window(self, step_size: float, blocks: int, progress) -> _Window:
         means, squares, losses = [], [], []
+
+        def block(group: tuple[Any, Any]):
+            start, state = group
+            state, seen = autoguide.block(*self._machine, start, state, jnp.asarray(step_size))
+            return (start, state), jax.tree.map(np.asarray, seen)
+
         for _ in range(blocks):
-            self._state, (mean, square, loss) = autoguide.block(
-                *self._machine, self._start, self._state, jnp.asarray(step_size)
-            )
+            out = self._side_by_side.run(block, self._groups)
+            self._groups = [group for group, _ in out]
+            mean, square, loss = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(seen for _, seen in out))
             means.append(mean)
             squares.append(square)
-            losses.append(np.asarray(loss))
+            losses.append(loss)
             self.steps += BLOCK
             if progress is not None:
                 progress(min(self.steps, self._settings.max_steps), self._settings.max_steps)
