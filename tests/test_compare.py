@@ -1,6 +1,7 @@
 """The main job, end to end, on draws few enough for a test."""
 
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import pytest
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import posterior
+from vi_vs_mcmc.reference_run import Reference
 
 CONTRACT = (
     "method parameter mean sd reference_mean reference_sd sd_ratio sd_ratio_low sd_ratio_high bias bias_low bias_high "
@@ -295,3 +297,15 @@ def test_a_site_called_as_a_dimension_is_refused():
 def test_small_scales_of_a_prior_are_not_rounded_away():
     problem = vm.load("gmm")(np.arange(8.0).reshape(4, 2) ** 2, components=2, scale=[[1.23456e-9, 0], [0, 0.5]])
     assert "scale [[1.235e-09, 0], [0, 0.5]]; degrees of freedom 6" in problem.priors
+
+
+def test_how_many_draws_are_asked_for_next():
+    health = SimpleNamespace(ess_bulk=np.array([100.0, np.nan, 800.0]), ess_tail=np.array([200.0, np.nan, 900.0]))
+    look = lambda **verdicts: SimpleNamespace(
+        deciding=SimpleNamespace(health=health, judged=np.array([True, False, True]), verdicts=verdicts)
+    )
+    chains = SimpleNamespace(_chains=4)
+    undecided = {"draws_to_decide": 20_000}
+    # 100 of the 400 effective draws that are wanted: four times as many draws, and a tenth to spare
+    assert Reference._needed(chains, look(cavi={"draws_to_decide": None}), 1000) == 4400
+    assert Reference._needed(chains, look(cavi=undecided), 1000) == 5500

@@ -131,7 +131,7 @@ def test_going_on_from_200_to_500_draws_gives_what_500_at_once_give(key):
 def test_a_chains_draws_do_not_depend_on_what_runs_beside_it(key, monkeypatch):
     drawn = {}
     for groups in (1, 2):
-        monkeypatch.setattr(nuts, "_groups", lambda chains, groups=groups: groups)
+        monkeypatch.setattr("os.cpu_count", lambda groups=groups: groups)
         drawn[groups] = nuts.NUTS().fit(gaussian(), key, chains=4, draws=100)["posterior"]["x"].values
     # the same leapfrog steps in programs of two shapes: rounding grows along a chain, and 50 draws are far from its end
     assert_allclose(drawn[2][:, :50], drawn[1][:, :50], rtol=1e-6)
@@ -319,3 +319,16 @@ def test_the_unit_of_the_data_changes_nothing(lecture, method):
         assert steps[1] < 1.5 * steps[0]
     else:
         assert metres.attrs["work"] == microns.attrs["work"]
+
+
+def test_chains_that_share_a_metric_share_a_step_size_and_others_do_not(key):
+    sampler = nuts.NUTS().begin(gaussian(), key, chains=4)
+    blocks = sampler._blocks
+    together = np.concatenate([np.asarray(group.step.size) for group in blocks._groups])
+    assert (together == together[0]).all()
+    blocks._scale = np.stack([blocks._scale[0] * factor for factor in (1.0, 1.0, 1.0, 2.0)])
+    for group in blocks._groups:
+        group.step.mean[:] = np.log([0.1, 0.4])
+    blocks.adapt(None)
+    alone = np.concatenate([np.asarray(group.step.size) for group in blocks._groups])
+    assert_allclose(alone, [0.1, 0.4, 0.1, 0.4])

@@ -62,6 +62,7 @@ def rows(
             if metric in JUDGED_METRICS:
                 together[f"{metric}_lowest"], together[f"{metric}_highest"] = limits(found, z)
                 together[f"{metric}_own"] = np.nan_to_num((found["own"] / found["error"]).values) ** 2
+    out["wasserstein1"] = np.nan  # its place among the columns; `deeper` measures it, once
     for prefix, of in (("", method), ("reference_", reference)):
         for column, level in QUANTILES.items():
             out[prefix + column] = np.quantile(of.draws.values, level, axis=(0, 1))
