@@ -47,7 +47,12 @@ TOPICS = (
     Topic(
         "Main job",
         ("lecture", "overfitted", "faithful", "seeds", "iris", "galaxies", "overlap"),
-        ("tests/methods/test_truth.py", "tests/methods/test_cavi.py", "tests/methods/test_nuts.py"),
+        (
+            "tests/methods/test_truth.py",
+            "tests/methods/test_cavi.py",
+            "tests/methods/test_nuts.py",
+            "tests/methods/test_trajectory.py",
+        ),
     ),
 )
 

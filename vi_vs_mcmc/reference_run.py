@@ -74,7 +74,8 @@ class Reference:
         """The reference, sampled until the verdicts stand or `max_draws` is reached, and every method against it.
 
         Labels follow the reference's own draws, starting from the order that coordinate ascent gives. Where transitions
-        diverged, a sampler that can be more careful begins again, once.
+        diverged, a sampler that can be more careful begins again, once. A run is so kept because few transitions diverged, and
+        one that missed a neck has fewer: near the limit its tails are a little light.
         """
         judge, note, again = self._judge, self._stage(self._judge.name), ""
         sampler = self._begun(judge)
@@ -82,9 +83,9 @@ class Reference:
             if sampler is None:
                 tree = judge.fit(self._problem, self._key, chains=self._chains, draws=draws, progress=note)
             else:
-                diverged = self._advanced(sampler, draws)
-                careful: Method | None = judge.careful() if diverged and isinstance(judge, NUTS) else None
-                if careful is not None:
+                careful: Method | None = judge.careful() if isinstance(judge, NUTS) else None
+                diverged = self._advanced(sampler, draws, careful)
+                if careful is not None and diverged:
                     again = f", again with smaller steps as {diverged} draws diverged"
                     judge, sampler = careful, self._begun(careful)
                     continue
@@ -97,9 +98,12 @@ class Reference:
                 return self._finished(seen)
             draws = min(max(2 * draws, self._needed(seen, draws)), max_draws)
 
-    def _advanced(self, sampler: Any, draws: int) -> int:
-        """Sample on, and stop early where more transitions diverged than `draws` may hold; their number, or 0."""
-        for number in (min(EARLY, draws), draws):
+    def _advanced(self, sampler: Any, draws: int, careful: Method | None) -> int:
+        """Sample on to `draws`, and count the transitions that diverged where they are more than so many may hold, else 0.
+
+        Where it could begin again, it looks early: what is too many by then stays too many.
+        """
+        for number in (draws,) if careful is None else (min(EARLY, draws), draws):
             sampler.sample(number, progress=self._stage(self._judge.name))
             diverged = int(np.sum(sampler.joined().get("diverging", 0)))
             if diverged > DIVERGENT * self._chains * draws:

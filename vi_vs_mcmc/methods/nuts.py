@@ -102,7 +102,7 @@ class Sampler(Chunked):
         began = time.perf_counter()
         self._settings, self._problem, self._chains = settings, problem, chains
         self._seed = int(jax.random.key_data(key)[-1])
-        key_run = stream(key, settings.name)
+        key_run = stream(key, f"{settings.name} {settings.target_accept}")  # to begin again is to draw anew
         start, target, saved = starting_points(problem, key, chains, settings.restarts, f"{settings.name} start")
         self._blocks = Blocks(target, start, settings, key_run)
         self._ended: list[Draw] = []
@@ -152,13 +152,15 @@ class Sampler(Chunked):
         """Phases of adaptation, each but the first and the last ending with a new metric."""
         settings, done = self._settings, 0
         for number, learns in _phases(settings.warmup):
+            if not number:
+                continue
             ended: list[Draw] = []
             while not ended or min(len(draws.z) for draws in ended) < number:
                 if progress is not None:
                     progress(done, settings.warmup)
                 ended = _joined(ended, self._blocks.run(adapting=True))
             done += number
-            self._blocks.adapt([np.asarray(draws.z) for draws in ended] if learns else None)
+            self._blocks.adapt([np.asarray(draws.z[:number]) for draws in ended], learns=learns)
 
 
 def _phases(warmup: int) -> list[tuple[int, bool]]:
@@ -200,20 +202,26 @@ class Blocks:
         self._keys, self._groups = [keys for keys, _, _ in out], [chains for _, chains, _ in out]
         if not self._looked:
             self._looked = True
-            if not all(np.isfinite(np.asarray(chains.chosen.log_p)).all() for chains in self._groups):
-                raise NumericalError("the log density is not finite at a chain's start; check the data and the prior")
+            places = [
+                np.asarray(part) for chains in self._groups for part in (chains.chosen.log_p, chains.chosen.slope)
+            ]
+            if not all(np.isfinite(part).all() for part in places):
+                raise NumericalError(
+                    "the log density or its slope is not finite at a chain's start; check the data and the prior"
+                )
         return [_of_chain(draws, chain) for _, _, draws in out for chain in range(draws.over.shape[1])]
 
-    def adapt(self, draws: list[np.ndarray] | None) -> None:
-        """Take a new step size, one for all chains that share a metric; with draws, their covariance.
+    def adapt(self, draws: list[np.ndarray], *, learns: bool) -> None:
+        """Go on from the last of each chain's draws (draws, D), with a new step size, and a new metric where it `learns`.
 
-        A chain that saw a narrow place late in its warm-up would otherwise go on in small steps where the others need none.
+        Chains that share a metric share the median step size: one that saw a narrow place late in its warm-up would go on
+        in small steps where the others need none. As many draws of each chain count, whatever its trajectories' length;
+        where a chain happens to stand when the others are done is no draw: long trajectories stand longest.
         """
         size = np.concatenate([chains.step.mean for chains in self._groups])
-        size = np.exp(np.full_like(size, size.mean()) if (self._scale == self._scale[0]).all() else size)
-        z = np.concatenate([chains.chosen.z for chains in self._groups])
-        w = np.stack([_scaled(scale, one) for scale, one in zip(self._scale, z, strict=True)])
-        if draws is not None:
+        size = np.exp(np.full_like(size, np.median(size)) if (self._scale == self._scale[0]).all() else size)
+        w = np.stack([_scaled(scale, z[-1]) for scale, z in zip(self._scale, draws, strict=True)])
+        if learns:
             self._scale = _learned(self._scale, draws)
         self._begin(w, size, np.log(size))
 
