@@ -103,14 +103,17 @@ def test_tiles_do_not_change_the_totals(key, monkeypatch, rows, tile):
     model = small(rows, 2, 2, seed=3)
     m = expected(model, key)
     whole = lambda m: plain_local(m, model.rows).sum() - rows * jnp.log(model.spread).sum()
-    monkeypatch.setattr(engine, "TILE", tile)
+    monkeypatch.setattr(engine, "tile_size", lambda model: tile)
     same(jax.jit(engine.total)(model, m), jax.jit(jax.value_and_grad(whole))(m), **EXACT)
 
 
-def test_padding_counts_no_row_twice():
-    cut, weight = engine.tiles(jnp.arange(3.0)[:, None])
-    assert cut.shape == (1, 3, 1)
-    assert weight.sum() == 3
+def test_padding_counts_no_row_twice(monkeypatch):
+    model = small(5, 2, 2, seed=3)
+    monkeypatch.setattr(engine, "tile_size", lambda model: 2)
+    rows, weight = engine.tiled(model, 4)
+    assert rows.shape == (3, 2, 2)
+    assert_allclose(jax.vmap(engine.batch)(rows).reshape(6, 2)[:5], model.rows)
+    assert weight.tolist() == [[1, 1], [1, 1], [0, 0]]
 
 
 def test_restarts_side_by_side_are_each_alone():

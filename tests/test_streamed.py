@@ -58,8 +58,10 @@ def test_a_pass_over_a_file_sums_what_a_pass_over_memory_sums(x, file):
     with jax.enable_x64(True):
         model = vm.load("gmm")(x).conjugate
         m = jax.vmap(jax.grad(model.log_normaliser))(engine.starts(model, jax.random.key(0), 2))
-        found = table.streamed.total(model)(m)
-        wanted = jax.vmap(lambda one: engine.total(model, one))(m)
+        coefficients = jax.vmap(model.coefficients)(m)
+        found = table.streamed.total(model)(coefficients)
+        tiles = engine.tiled(model)
+        wanted = jax.vmap(lambda one: engine.summed(model, one, tiles))(coefficients)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(b).max())
 

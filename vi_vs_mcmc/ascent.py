@@ -14,7 +14,7 @@ Source: Nocedal and Wright (2006), Numerical Optimization, section 7.2; Amari (1
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -156,7 +156,7 @@ def ascend(
         tol: the stopping rule, on the fixed point itself; an ELBO gain cannot tell, since it is quadratic in the error.
         max_sweeps: give up after so many looks; a look is one pass over the data for each block of factors.
         progress: called with (looks so far, max_sweeps).
-        total: m with leaves (R, ...) -> (sum_n l_n, its gradient), leaves (R, ...), where the rows are not all in `model`.
+        total: coefficients -> (sum_n l_n, its slope in them), leaves (R, ...), where the rows are not all in `model`.
         checkpoint: where to keep how far it came, and to go on from.
 
     Raises:
@@ -170,14 +170,16 @@ def ascend(
         trace = np.array(trace)
     if total is None:
         total = shards(model, number)
+    over, tolerance, at = bool(state.done.all()), jnp.asarray(tol), _expected(model, state.trial)
     with single_threaded_blas():
-        while looked < max_sweeps and not bool(state.done.all()):
+        while looked < max_sweeps and not over:
             looks = min(CHUNK, max_sweeps - looked) if total is None else 1
             if total is None:
-                state, entries, path = _chunk(model, state, jnp.asarray(tol), jnp.asarray(looks))
+                state, entries, path, ended = _chunk(model, state, tolerance, jnp.asarray(looks))
                 paths.append(np.asarray(path))
             else:
-                state, entries = _look(model, state, total, jnp.asarray(tol))
+                state, entries, at, ended = _look(model, state, at, total, tolerance)
+            over = bool(ended)
             trace[:, looked : looked + looks] = np.asarray(entries)[:, :looks]
             looked += looks
             if progress is not None:
@@ -205,14 +207,15 @@ def _begun(start: Natural) -> Climber:
 
 
 @jax.jit
-def _chunk(model: Conjugate, state: Climber, tol: Array, looks: Array) -> tuple[Climber, Array, Array]:
-    """Up to CHUNK looks, the trace (R, CHUNK), nan where nobody looked, and the path (R, CHUNK or 0, P)."""
-    shape = ravel_pytree(model.prior)[1]
+def _chunk(model: Conjugate, state: Climber, tol: Array, looks: Array) -> tuple[Climber, Array, Array, Array]:
+    """Up to CHUNK looks, the trace (R, CHUNK), nan where nobody looked, the path (R, CHUNK or 0, P), and whether all ended."""
+    shape, tiles = ravel_pytree(model.prior)[1], engine.tiled(model)
 
     def body(carry):
         state, trace, path, number = carry
-        seen = engine.side_by_side(lambda trial: engine.sweep(model, shape(trial)), state.trial)
-        state, entry = _stepped(model, state, *seen, tol)
+        seen = engine.side_by_side(lambda trial: engine.sweep(model, shape(trial), tiles), state.trial)
+        elbo, residual, image = seen
+        state, entry = _stepped(model, state, elbo, residual, image, tol)
         path = path.at[:, number].set(state.point) if path.size else path
         return state, trace.at[:, number].set(entry), path, number + 1
 
@@ -220,35 +223,67 @@ def _chunk(model: Conjugate, state: Climber, tol: Array, looks: Array) -> tuple[
     starts, size = state.point.shape
     trace = jnp.full((starts, CHUNK), jnp.nan)
     path = jnp.zeros((starts, CHUNK if starts * CHUNK * size <= KEPT else 0, size))
-    return jax.lax.while_loop(unfinished, body, (state, trace, path, jnp.asarray(0)))[:3]
+    state, trace, path, _ = jax.lax.while_loop(unfinished, body, (state, trace, path, jnp.asarray(0)))
+    return state, trace, path, state.done.all()
 
 
-def _look(model: Conjugate, state: Climber, total, tol: Array) -> tuple[Climber, Array]:
-    """One look, its passes made by `total`: the rows are on several devices, in a file, or on other machines."""
-    eta, elbo, residual = as_eta(model, state.trial), None, jnp.zeros(state.done.shape)
-    for block in model.blocks:
-        level, m = _expected(model, eta)
-        value, residual, eta = _updated(model, block, residual, eta, level, m, *total(m))
+class Expected(NamedTuple):
+    """What a pass needs of eta; leaves (R, ...)."""
+
+    eta: Natural
+    log_normaliser: Array
+    m: Natural
+    coefficients: Any
+
+
+def _look(model: Conjugate, state: Climber, at: Expected, total, tol: Array):
+    """One look, its passes made by `total`: the rows are on several devices, in a file, or on other machines.
+
+    Returns:
+        the state, the trace's entries (R, 1), what the next look begins with, and whether all ended.
+    """
+    elbo, residual = None, np.zeros(state.done.shape)
+    for block in model.blocks[:-1]:
+        value, residual, at = _updated(model, block, residual, at, total(at.coefficients))
         elbo = value if elbo is None else elbo
-    state, entry = _stepped(model, state, elbo, residual, eta, tol)
-    return state, entry[:, None]
+    return _ended(model, state, elbo, residual, at, total(at.coefficients), tol)
 
 
 @jax.jit
-def _expected(model: Conjugate, eta: Natural) -> tuple[Array, Natural]:
-    return jax.vmap(jax.value_and_grad(model.log_normaliser))(eta)
+def _expected(model: Conjugate, points: Array) -> Expected:
+    return jax.vmap(lambda point: _expectations(model, ravel_pytree(model.prior)[1](point)))(points)
 
 
-@partial(jax.jit, static_argnames="block")
-def _updated(model: Conjugate, block: tuple[str, ...], residual, eta, level, m, local, statistics):
-    def one(residual, eta, level, m, local, statistics):
-        elbo, image = engine.assembled(model, eta, level, m, local, statistics)
-        return elbo, *engine.replaced(block, eta, image, residual)
+def _expectations(model: Conjugate, eta: Natural) -> Expected:
+    level, m = jax.value_and_grad(model.log_normaliser)(eta)
+    return Expected(eta, level, m, model.coefficients(m))
 
-    return jax.vmap(one)(residual, eta, level, m, local, statistics)
+
+def _replaced(model: Conjugate, block: tuple[str, ...], residual, at: Expected, sums) -> tuple[Array, Array, Natural]:
+    """ELBO, residual and eta with the block's image, for each start, from what a pass summed."""
+
+    def one(residual, at: Expected, sums):
+        value, slope = sums
+        statistics = jax.vjp(model.coefficients, at.m)[1](slope)[0]
+        elbo, image = engine.assembled(model, at.eta, at.log_normaliser, at.m, value, statistics)
+        return elbo, *engine.replaced(block, at.eta, image, residual)
+
+    return jax.vmap(one)(residual, at, sums)
+
+
+@partial(jax.jit, static_argnums=1)
+def _updated(model: Conjugate, block: tuple[str, ...], residual, at: Expected, sums) -> tuple[Array, Array, Expected]:
+    elbo, residual, eta = _replaced(model, block, residual, at, sums)
+    return elbo, residual, jax.vmap(partial(_expectations, model))(eta)
 
 
 @jax.jit
+def _ended(model: Conjugate, state: Climber, elbo, residual, at: Expected, sums, tol: Array):
+    value, residual, eta = _replaced(model, model.blocks[-1], residual, at, sums)
+    state, entry = _stepped(model, state, value if elbo is None else elbo, residual, eta, tol)
+    return state, entry[:, None], _expected(model, state.trial), state.done.all()
+
+
 def _stepped(model: Conjugate, state: Climber, elbo, residual, image: Natural, tol: Array) -> tuple[Climber, Array]:
     shape = ravel_pytree(model.prior)[1]
     log_normaliser = lambda x: model.log_normaliser(shape(x))

@@ -7,7 +7,7 @@ tiles so that no (rows, latent states) array is kept; padding repeats a real row
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,15 @@ from vi_vs_mcmc.errors import SettingError
 
 TILE = 4096  # rows of a tile, at most, and at least so many
 LEAST = 256
-CELLS = 150_000  # numbers that a tile's rows are expanded into: about what a core keeps in its own cache
+CELLS = 2**16  # numbers that a tile's rows are expanded into: half of what a core keeps in its own cache
+LARGE = 2**26  # likewise on an accelerator, which wants much to do at once
+
+
+class Tiles(NamedTuple):
+    """Rows in tiles of equal size, each number of a row beside that of the next row: what runs along them reads in order."""
+
+    rows: Rows  # leaves (tiles, ..., size)
+    weight: Array  # (tiles, size), 0 for padding
 
 
 def inner(a: Natural, b: Natural) -> Array:
@@ -35,55 +43,62 @@ def side_by_side(function, *trees):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], alone)
 
 
-def tile_size(coefficients: Any) -> int:
+def tile_size(model: Conjugate) -> int:
     """Rows of a tile, a power of two: so many that what they are expanded into, to meet the coefficients, stays in cache."""
-    width = max(max(leaf.shape, default=1) for leaf in jax.tree.leaves(coefficients))
-    return max(LEAST, min(TILE, 2 ** int(np.log2(CELLS / width))))
+    coefficients = jax.tree.leaves(jax.eval_shape(model.coefficients, model.prior))
+    width = max(max(leaf.shape, default=1) for leaf in coefficients)
+    cells, most = (CELLS, TILE) if jax.default_backend() == "cpu" else (LARGE, LARGE)
+    return max(LEAST, min(most, 2 ** int(np.log2(cells / width))))
 
 
-def tiles(rows: Rows, size: int = TILE, count: Array | int | None = None) -> tuple[Rows, Array]:
-    """Rows cut into (tiles, size, ...) and their 0/1 weights (tiles, size); of the rows the first `count` count."""
-    total = jax.tree.leaves(rows)[0].shape[0]
-    size = min(size, max(total, 1))
+def tiled(model: Conjugate, count: Array | int | None = None) -> Tiles:
+    """The rows of a model in tiles; of the rows the first `count` count, or all."""
+    total = jax.tree.leaves(model.rows)[0].shape[0]
+    size = min(tile_size(model), max(total, 1))
     number = -(-total // size)
     padding = number * size - total
 
     def cut(array: Array) -> Array:
         if padding:
             array = jnp.concatenate([array, jnp.repeat(array[:1], padding, 0)])
-        return array.reshape(number, size, *array.shape[1:])
+        return jnp.moveaxis(array.reshape(number, size, *array.shape[1:]), 1, -1)
 
     weight = jnp.arange(number * size) < (total if count is None else count)
-    return jax.tree.map(cut, rows), weight.astype(float).reshape(number, size)
+    return Tiles(jax.tree.map(cut, model.rows), weight.astype(float).reshape(number, size))
 
 
-def total(model: Conjugate, m: Natural, count: Array | int | None = None) -> tuple[Array, Natural]:
-    """sum_n l_n(m) and its gradient, the expected statistics, in one pass over the first `count` rows, or all.
+def batch(tile: Rows) -> Rows:
+    """The rows of one tile as a model takes them, leaves (size, ...)."""
+    return jax.tree.map(lambda array: jnp.moveaxis(array, -1, 0), tile)
+
+
+def total(model: Conjugate, m: Natural, tiles: Tiles | None = None) -> tuple[Array, Natural]:
+    """sum_n l_n(m) and its gradient, the expected statistics, in one pass over the tiles, or over all rows.
 
     A row sees m through its coefficients c(m), so that the slope in c is summed over rows and pulled back to m once.
     """
     coefficients, back = jax.vjp(model.coefficients, m)
-    value, slope = summed(model, coefficients, count)
+    value, slope = summed(model, coefficients, tiled(model) if tiles is None else tiles)
     return value, back(slope)[0]
 
 
-def summed(model: Conjugate, coefficients: Any, count: Array | int | None = None) -> tuple[Array, Any]:
-    """sum_n l_n and its slope in the coefficients, over the first `count` rows, or all."""
+def summed(model: Conjugate, coefficients: Any, tiles: Tiles) -> tuple[Array, Any]:
+    """sum_n l_n and its slope in the coefficients, over the tiles."""
 
-    def weighted(coefficients: Any, batch: Rows, weight: Array) -> Array:
-        return jnp.sum(weight * model.local(coefficients, batch))
+    def weighted(coefficients: Any, tile: Rows, weight: Array) -> Array:
+        return jnp.sum(weight * model.local(coefficients, batch(tile)))
 
     def body(carry, tile):
         return jax.tree.map(jnp.add, carry, jax.value_and_grad(weighted)(coefficients, *tile)), None
 
     zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, coefficients))
-    return jax.lax.scan(body, zero, tiles(model.rows, tile_size(coefficients), count))[0]
+    return jax.lax.scan(body, zero, tiles)[0]
 
 
-def bound_and_map(model: Conjugate, eta: Natural) -> tuple[Array, Natural]:
+def bound_and_map(model: Conjugate, eta: Natural, tiles: Tiles | None = None) -> tuple[Array, Natural]:
     """(ELBO(eta), F(eta)). One pass over the data."""
     log_normaliser, m = jax.value_and_grad(model.log_normaliser)(eta)
-    return assembled(model, eta, log_normaliser, m, *total(model, m))
+    return assembled(model, eta, log_normaliser, m, *total(model, m, tiles))
 
 
 def assembled(
@@ -110,14 +125,14 @@ def residual(model: Conjugate, eta: Natural) -> Array:
     return replaced(tuple(eta), eta, bound_and_map(model, eta)[1], jnp.zeros(()))[0]
 
 
-def sweep(model: Conjugate, eta: Natural) -> tuple[Array, Array, Natural]:
+def sweep(model: Conjugate, eta: Natural, tiles: Tiles | None = None) -> tuple[Array, Array, Natural]:
     """Update the blocks in turn: (ELBO(eta), residual, new eta); one pass for each block.
 
     The residual is the largest |F(eta) - eta| / (1 + |eta|), block by block.
     """
     elbo, residual = None, jnp.zeros(())
     for block in model.blocks:
-        value, image = bound_and_map(model, eta)
+        value, image = bound_and_map(model, eta, tiles)
         elbo = value if elbo is None else elbo
         residual, eta = replaced(block, eta, image, residual)
     if elbo is None:

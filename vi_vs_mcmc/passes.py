@@ -10,12 +10,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from vi_vs_mcmc import engine
-from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.conjugate import Conjugate
 
 Device = Any  # a jax.Device
+Part = tuple[Conjugate, engine.Tiles, Device]  # a model over its first row, its tiles, and where they are
 WORTH = 2e6  # products of a row with a coefficient, in a pass; fewer are done before a second worker has begun
 
 
@@ -35,14 +37,15 @@ def pool(number: int) -> ThreadPoolExecutor:
 
 @dataclass(frozen=True)
 class Shards:
-    """The rows in as many parts as there are workers: a model over each part, its device, and how many rows count."""
+    """The rows in as many parts as there are workers."""
 
-    parts: tuple[tuple[Conjugate, Device, int], ...]
+    parts: tuple[Part, ...]
 
-    def __call__(self, m: Natural) -> tuple[Array, Natural]:
-        """sum_n l_n(m) and its gradient for each m, leaves (R, ...); all workers at once."""
-        home = self.parts[0][1]
-        sums = pool(len(self.parts)).map(lambda part: _sum(part[0], part[1], part[2], m, home), self.parts)
+    def __call__(self, coefficients: Any) -> tuple[np.ndarray, Any]:
+        """sum_n l_n and its slope in the coefficients, leaves (R, ...); all workers at once."""
+        mine, *others = self.parts  # this thread is a worker too
+        at_work = [pool(len(others)).submit(_sum, part, coefficients) for part in others]
+        sums = [_sum(mine, coefficients), *(future.result() for future in at_work)]
         return jax.tree.map(lambda *each: sum(each[1:], each[0]), *sums)
 
 
@@ -50,25 +53,27 @@ def shards(model: Conjugate, starts: int) -> Shards | None:
     """The rows of a model over this process' workers; None where one is as good."""
     devices = workers()
     rows = len(jax.tree.leaves(model.rows)[0])
-    shapes = jax.eval_shape(model.coefficients, model.prior)
-    products = rows * starts * sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    products = (
+        rows * starts * sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.coefficients, model.prior)))
+    )
     if len(devices) == 1 or products < WORTH:
         return None
-    size = engine.tile_size(shapes)
-    each = -(-rows // len(devices) // size) * size  # whole tiles: nothing is padded at each pass
+    size = engine.tile_size(model)
+    each = -(-rows // len(devices) // size) * size  # parts of one shape: one compilation serves them all
+    first = model.over(jax.tree.map(lambda leaf: leaf[:1], model.rows))
     parts = []
     for number, device in enumerate(devices):
         count = min(max(rows - number * each, 0), each)
         if count:
             own = jax.tree.map(lambda leaf, at=number * each, n=count: _filled(leaf[at : at + n], each), model.rows)
-            parts.append((jax.device_put(model.over(own), device), device, count))
+            parts.append((*jax.device_put((first, _tiled(model.over(own), count)), device), device))
     return Shards(tuple(parts))
 
 
-def _sum(model: Conjugate, device: Device, count: int, m: Natural, home: Device) -> tuple[Array, Natural]:
+def _sum(part: Part, coefficients: Any) -> tuple[np.ndarray, Any]:
+    model, tiles, device = part
     with jax.enable_x64(True):  # a setting of each thread
-        found = _total(model, jax.device_put(m, device), count)
-        return jax.block_until_ready(jax.device_put(found, home))
+        return jax.tree.map(np.asarray, _summed(model, jax.device_put(coefficients, device), tiles))
 
 
 def _filled(rows: Array, size: int) -> Array:
@@ -77,5 +82,10 @@ def _filled(rows: Array, size: int) -> Array:
 
 
 @jax.jit
-def _total(model: Conjugate, m: Natural, count: Array) -> tuple[Array, Natural]:
-    return engine.side_by_side(lambda one: engine.total(model, one, count), m)
+def _tiled(model: Conjugate, count: Array) -> engine.Tiles:
+    return engine.tiled(model, count)
+
+
+@jax.jit
+def _summed(model: Conjugate, coefficients: Any, tiles: engine.Tiles) -> tuple[Array, Any]:
+    return engine.side_by_side(lambda one: engine.summed(model, one, tiles), coefficients)

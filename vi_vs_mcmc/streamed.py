@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from vi_vs_mcmc import engine
-from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.conjugate import Conjugate
 from vi_vs_mcmc.data import Table
 from vi_vs_mcmc.errors import DataError
 from vi_vs_mcmc.parquet import BLOCK, SAMPLED, Rows, open_rows
@@ -91,21 +91,22 @@ def stream(
 
 @dataclass(frozen=True)
 class Streamed:
-    """sum_n l_n(m) and its gradient over all rows of all processes."""
+    """sum_n l_n and its slope in the coefficients, over all rows of all processes."""
 
     model: Conjugate
     rows: Rows
     peers: Peers
     note: Note | None = None
 
-    def __call__(self, m: Natural) -> tuple[Array, Natural]:
-        """For each m, leaves (R, ...). Every device works on blocks of its own."""
+    def __call__(self, coefficients: Any) -> tuple[np.ndarray, Any]:
+        """For coefficients with leaves (R, ...). Every device works on blocks of its own."""
         devices = workers()
         few = self.model.over(jax.tree.map(lambda leaf: leaf[:1], self.model.rows))
-        coefficients = _coefficients(few, m)
         of = [jax.device_put((few, coefficients), device) for device in devices]
+        nothing = jax.tree.map(lambda leaf: np.zeros(leaf.shape), coefficients)
+        starts = len(jax.tree.leaves(nothing)[0])
+        sums = [jax.device_put((np.zeros(starts), nothing), device) for device in devices]
         add = pool(len(devices)).submit
-        sums = [jax.device_put(_nothing(few, m), device) for device in devices]
         at_work: list[Future | None] = [None] * len(devices)
         done = 0
         for turn, block in enumerate(self.rows.blocks()):
@@ -117,9 +118,7 @@ class Streamed:
             if self.note is not None:
                 self.note(done, self.rows.count)
         sums = [before if last is None else last.result() for before, last in zip(sums, at_work, strict=True)]
-        mine = jax.tree.map(lambda *each: sum(np.asarray(part) for part in each), *sums)
-        value, slope = self.peers.added(mine)
-        return jnp.asarray(value), _pulled_back(self.model, m, slope)
+        return self.peers.added(jax.tree.map(lambda *each: sum(np.asarray(part) for part in each), *sums))
 
 
 def _more(model: Conjugate, coefficients: Any, sums: Any, block: np.ndarray, device: Device) -> Any:
@@ -131,24 +130,8 @@ def _more(model: Conjugate, coefficients: Any, sums: Any, block: np.ndarray, dev
 @partial(jax.jit, donate_argnums=2)
 def _added(model: Conjugate, coefficients: Any, sums: Any, block: Array, count: Array):
     """Sums with those of a block's first `count` rows."""
-    held = model.over(model.encode(block.astype(float)))
-    return jax.tree.map(jnp.add, sums, engine.side_by_side(lambda c: engine.summed(held, c, count), coefficients))
-
-
-@jax.jit
-def _coefficients(model: Conjugate, m: Natural) -> Any:
-    return jax.vmap(model.coefficients)(m)
-
-
-@jax.jit
-def _nothing(model: Conjugate, m: Natural):
-    shapes = jax.eval_shape(jax.vmap(model.coefficients), m)
-    return jnp.zeros(len(jax.tree.leaves(m)[0])), jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
-
-
-@jax.jit
-def _pulled_back(model: Conjugate, m: Natural, slope: Any) -> Natural:
-    return jax.vmap(lambda m, slope: jax.vjp(model.coefficients, m)[1](slope)[0])(m, slope)
+    tiles = engine.tiled(model.over(model.encode(block.astype(float))), count)
+    return jax.tree.map(jnp.add, sums, engine.side_by_side(lambda c: engine.summed(model, c, tiles), coefficients))
 
 
 def summarised(rows: Rows, peers: Peers, note: Note | None = None) -> Summary:

@@ -43,11 +43,13 @@ def main(path: str, passes: str, where: str) -> None:
     source = vm.stream(path) if where == "file" else path
     problem = vm.load("gmm")(source, components=COMPONENTS)
     model, starts = problem.conjugate, 1
-    m = jax.vmap(jax.grad(model.log_normaliser))(engine.starts(model, jax.random.key(0), starts))
-    whole = jax.jit(jax.vmap(lambda one: engine.total(model, one)))
+    expected = lambda eta: model.coefficients(jax.grad(model.log_normaliser)(eta))
+    coefficients = jax.vmap(expected)(engine.starts(model, jax.random.key(0), starts))
+    tiles = jax.jit(engine.tiled)(model)
+    whole = jax.jit(jax.vmap(lambda one: engine.summed(model, one, tiles)))
     total = problem.source.total(model) if where == "file" else shared.shards(model, starts) or whole
-    jax.block_until_ready(total(m))
-    spent = [timed(lambda: jax.block_until_ready(total(m)))[0] for _ in range(int(passes))]
+    jax.block_until_ready(total(coefficients))
+    spent = [timed(lambda: jax.block_until_ready(total(coefficients)))[0] for _ in range(int(passes))]
     rows = problem.table.count
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"rows": rows, "seconds": spent, "rate": rows / float(np.median(spent)), "peak": peak}))

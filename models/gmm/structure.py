@@ -51,13 +51,14 @@ def _forward(coefficients: Array, x: Array):
     highest = log_rho.max(0)
     rho = jnp.exp(log_rho - highest)
     total = rho.sum(0)
-    return highest + jnp.log(total), (rho / total, of_rows)  # (10)
+    return highest + jnp.log(total), (rho, total, of_rows)
 
 
 def _backward(residuals, row_weights: Array):
     """The slope in each coefficient: N_k, N_k xbar_k and the lower half of N_k (S_k + xbar_k xbar_k'), (11), rows weighted."""
-    responsibilities, of_rows = residuals
-    return of_rows @ (row_weights * responsibilities).T, None  # the data are constants
+    rho, total, of_rows = residuals
+    responsibilities = rho * (row_weights / total)  # (10), rows weighted: a division for each row, not for each number
+    return of_rows @ responsibilities.T, None  # the data are constants
 
 
 log_evidence_of_rows.defvjp(_forward, _backward)

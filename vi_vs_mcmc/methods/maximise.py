@@ -147,16 +147,16 @@ def _divergences(model: Conjugate, eta: Natural):
 def _divergence(model: Conjugate, before: Natural, after: Natural) -> Array:
     """sum_n sum_z q_n(z) (log q_n(z) - log p(z | x_n, theta)), (): q at t(theta) = before, p at after."""
 
-    def of(tile) -> Array:
-        batch, weight = tile
+    def of(tile: engine.Tiles) -> Array:
+        batch = engine.batch(tile.rows)
         outcomes = model.outcomes(batch)
         log_of = lambda m: (
             jax.vmap(lambda z: model.complete(m, z, batch))(outcomes) - model.local(model.coefficients(m), batch)
         )
         log_q = log_of(before)
-        return jnp.sum(weight * (jnp.exp(log_q) * (log_q - log_of(after))).sum(0))
+        return jnp.sum(tile.weight * (jnp.exp(log_q) * (log_q - log_of(after))).sum(0))
 
-    return jax.lax.map(of, engine.tiles(model.rows)).sum()
+    return jax.lax.map(of, engine.tiled(model)).sum()
 
 
 @jax.jit
