@@ -72,7 +72,7 @@ def test_a_step_that_leaves_the_family_is_halved_until_it_does_not():
 def test_shards_sum_what_one_pass_sums(overlapping, monkeypatch, starts):
     monkeypatch.setattr(passes, "WORTH", 0)
     monkeypatch.setattr(passes, "workers", lambda: jax.local_devices()[:1] * 3)
-    monkeypatch.setattr(engine, "TILE", 256)  # the last worker has fewer rows than the others
+    monkeypatch.setattr(engine, "tile_size", lambda model: 256)  # the last worker has fewer rows than the others
     shards = passes.shards(overlapping, starts)
     assert shards is not None
     assert [int(tiles.weight.sum()) for _, tiles, _ in shards.parts] == [768, 768, 464]

@@ -170,7 +170,8 @@ def ascend(
         trace = np.array(trace)
     if total is None:
         total = shards(model, number)
-    over, tolerance, at = bool(state.done.all()), jnp.asarray(tol), _expected(model, state.trial)
+    over, tolerance = bool(state.done.all()), jnp.asarray(tol)
+    at: Any = None if total is None else _expected(model, state.trial)
     with single_threaded_blas():
         while looked < max_sweeps and not over:
             looks = min(CHUNK, max_sweeps - looked) if total is None else 1

@@ -34,9 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=list(known), metavar="SECTION", help=", ".join(known))
     parser.add_argument("--quick", action="store_true", help="small shapes")
     parser.add_argument("--write", action="store_true", help="run nothing")
+    parser.add_argument("--folder", type=Path, help="where to write; default: reports/benchmarks")
     parser.add_argument("--peers", metavar="PATH", help="Python of the second environment")
     chosen = parser.parse_args(arguments)
-    folder = QUICK if chosen.quick else FOLDER
+    folder = chosen.folder or (QUICK if chosen.quick else FOLDER)
     if chosen.write:
         write(folder)
         return 0

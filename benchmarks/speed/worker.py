@@ -18,6 +18,11 @@ class WorkerError(Exception):
     """What went wrong in the other process, in its own words."""
 
 
+def on(place: str) -> dict[str, str]:
+    """What lets JAX compute there: an accelerator is found by itself, whatever its maker calls it."""
+    return {"JAX_PLATFORMS": "cpu" if place == "cpu" else ""}
+
+
 class Worker:
     """`Worker(module)(function, **arguments)` calls a function of a module in another process.
 

@@ -234,17 +234,19 @@ def mixture_structure(
     """
     centre, spread = x.mean(0) if centre is None else centre, x.std(0) if spread is None else spread
     spread = np.where(spread > 0, spread, 1.0)
-    prior = NormalWishartParameters(
-        jnp.asarray(mean_precision),
-        jnp.asarray((mean - centre) / spread),
-        jnp.linalg.inv(jnp.asarray(scale)) / (spread[:, None] * spread[None, :]),
-        jnp.asarray(degrees_of_freedom),
-    )
     return MixtureStructure(
         jnp.asarray((x - centre) / spread),
-        {"weights": jnp.asarray(concentration) - 1.0, "components": expfam.normal_wishart_natural(prior)},
+        _natural_prior(concentration, mean, mean_precision, scale, degrees_of_freedom, centre, spread),
         jnp.asarray(centre),
         jnp.asarray(spread),
         jnp.asarray(float(len(x) if count is None else count)),
         exchangeable,
     )
+
+
+@jax.jit  # one program in the place of a dozen
+def _natural_prior(concentration, mean, mean_precision, scale, degrees_of_freedom, centre, spread) -> Factors:
+    """eta of the prior in the scaled coordinates."""
+    scale_inverse = jnp.linalg.inv(scale) / (spread[:, None] * spread[None, :])
+    familiar = NormalWishartParameters(mean_precision, (mean - centre) / spread, scale_inverse, degrees_of_freedom)
+    return {"weights": concentration - 1.0, "components": expfam.normal_wishart_natural(familiar)}

@@ -51,6 +51,10 @@ class Factorised:
     precision: jax.Array
     linear: jax.Array
 
+    @property
+    def prior(self):
+        return {"first": jnp.zeros_like(self.linear), "second": jnp.zeros_like(self.linear)}
+
     @staticmethod
     def log_normaliser(eta):
         return (-(eta["first"] ** 2) / (4 * eta["second"]) - 0.5 * jnp.log(-2 * eta["second"])).sum()

@@ -9,7 +9,7 @@ import numpy as np
 from ..data import overlapping
 from ..rows import Context, Row, Section, against
 from ..timing import seconds, span
-from ..worker import Worker
+from ..worker import Worker, on
 
 WITHIN = 1e-8  # relative to the best bound seen
 TOL = 1e-9  # where our own ascent stops, on the fixed point
@@ -28,7 +28,7 @@ def run(context: Context) -> Iterator[Row]:
 
 
 def _race(name: str, x: np.ndarray, context: Context, place: str) -> Iterator[Row]:
-    with Worker("ours", JAX_PLATFORMS=place) as ours, Worker("contenders.sklearn_mixture") as peer:
+    with Worker("ours", **on(place)) as ours, Worker("contenders.sklearn_mixture") as peer:
         peer("load", x=x, prior=ours("load", x=x, components=3))
         start = ours("start", key=0)
         own = ours("climb", tol=TOL, sweeps=MOST)

@@ -9,7 +9,7 @@ import numpy as np
 from ..data import clusters
 from ..rows import Context, Row, Section, against
 from ..timing import dgemm_rate, span
-from ..worker import Worker
+from ..worker import Worker, on
 
 SHAPES = ((200_000, 2, 6, 20.0, None), (200_000, 8, 16, 20.0, None), (50_000, 32, 32, 10.0, 0.5))
 QUICK = ((5_000, 2, 3, None, None), (5_000, 8, 4, None, None))
@@ -29,7 +29,7 @@ def _shape(n: int, d: int, k: int, least: float | None, share: float | None, *, 
     where = "" if place == "cpu" else f", on the {place}"
     name = f"N = {n:,}, D = {d}, K = {k}{where}".replace(",", "\u202f").replace("\u202f ", ", ")
     repeats = context.pick(2, REPEATS)
-    with Worker("ours", JAX_PLATFORMS=place) as ours, Worker("contenders.sklearn_mixture") as peer:
+    with Worker("ours", **on(place)) as ours, Worker("contenders.sklearn_mixture") as peer:
         peer("load", x=x, prior=ours("load", x=x, components=k))
         runs = {r: {"restarts": r} | ours("passes_worth", restarts=r, budget=BUDGET) for r in (1, RESTARTS)}
         own, eight, theirs, limit = [], [], [], []

@@ -11,7 +11,7 @@ from ..data import clusters
 from ..figures import lines
 from ..rows import Context, Plain, Row, Section
 from ..timing import seconds, slope
-from ..worker import Worker
+from ..worker import Worker, on
 
 BASE = {"N": 50_000, "D": 4, "K": 8, "restarts": 1}
 SWEEPS: dict[str, tuple[int, ...]] = {
@@ -28,7 +28,7 @@ REPEATS = 5
 
 
 def run(context: Context) -> Iterator[Row]:
-    with Worker("ours", JAX_PLATFORMS=context.platforms[0]) as ours:
+    with Worker("ours", **on(context.platforms[0])) as ours:
         for name in SWEEPS:
             values = context.pick(SWEEPS[name][:3], SWEEPS[name])
             times = [_time(ours, context, BASE | {name: value}) for value in values]
