@@ -84,6 +84,7 @@ def test_shards_sum_what_one_pass_sums(overlapping, monkeypatch, starts):
         assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
 
 
+@pytest.mark.slow
 def test_an_ascent_by_shards_ends_where_one_in_a_loop_ends(overlapping, monkeypatch):
     starts = engine.starts(overlapping, jax.random.key(2), 2)
     alone = ascent.ascend(overlapping, starts, tol=1e-10, max_sweeps=2000)

@@ -233,6 +233,7 @@ def test_linear_response_helps_and_is_still_wrong_on_an_over_dispersed_density()
     assert_allclose([mass @ grid[:, 0] ** 2, variance[0], covariance[0, 0]], [1.635, 0.241, 0.976], rtol=0.02)
 
 
+@pytest.mark.slow
 def test_linear_response_is_the_slope_of_the_mean_when_the_density_is_tilted():
     """The definition, by differences: p exp(+-h x_0) fitted anew; their error is of the order of h^2."""
     model = over_dispersed()

@@ -143,6 +143,7 @@ def test_a_reference_of_fifty_draws_gives_no_verdict(fifty):
     assert fifty.summary["headline"].startswith("No verdict")
 
 
+@pytest.mark.slow
 def test_the_reference_samples_on_while_it_fails_only_for_want_of_draws(lecture):
     found = vm.compare(lecture, methods=["cavi"], seed=5, draws=50, max_draws=400)
     assert found.summary["reference"]["draws"] > 50

@@ -116,6 +116,7 @@ def test_padding_counts_no_row_twice(monkeypatch):
     assert weight.tolist() == [[1, 1], [1, 1], [0, 0]]
 
 
+@pytest.mark.slow
 def test_restarts_side_by_side_are_each_alone():
     model = small(40, 3, 2, seed=4)
     starts = engine.starts(model, jax.random.key(3), 4)

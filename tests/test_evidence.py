@@ -85,6 +85,7 @@ def test_labels_count_log_k_factorial_where_they_are_exchangeable(told_apart, ex
     assert np.isclose(log_labels(lecture), np.log(6))
 
 
+@pytest.mark.slow
 def test_a_method_whose_ratios_are_heavy_gives_no_estimate(told_apart):
     cavi = vm.fit(told_apart, "cavi", seed=1, draws=500)
     assert evidence.reweighted(told_apart, cavi, shape=0.5) is None

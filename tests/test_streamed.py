@@ -66,6 +66,7 @@ def test_a_pass_over_a_file_sums_what_a_pass_over_memory_sums(x, file):
         assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(b).max())
 
 
+@pytest.mark.slow
 def test_the_fit_is_that_of_the_same_rows_in_memory(x, file):
     whole = vm.fit(vm.load("gmm")(x), TIGHT, seed=1, draws=10)
     read = vm.fit(vm.load("gmm")(vm.stream(file)), TIGHT, seed=1, draws=10)

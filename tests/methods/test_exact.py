@@ -100,6 +100,7 @@ def test_its_draws_have_its_moments(exact):
         assert (np.abs(draws.var(0) - sd**2) < 4 * error).all()
 
 
+@pytest.mark.slow
 def test_the_elbo_is_below_and_log_p_minus_log_q_is_the_evidence(small, exact):
     cavi = vm.fit(small, "cavi", seed=1, draws=100)
     assert cavi.attrs["elbo"] < cavi.attrs["elbo_marginal"] < exact.attrs["log_evidence"]

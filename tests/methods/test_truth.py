@@ -109,6 +109,7 @@ def test_one_component(one_component, method):
         assert (np.abs(found - true)[judged] < 4 * error).all(), (kind, (found - true)[judged] / error)
 
 
+@pytest.mark.slow
 def test_one_component_in_closed_form(one_component):
     fitted = vm.fit(one_component, "cavi", seed=0, draws=10)["variational"]
     found = {kind: posterior.scalar_values(fitted[f"{kind}_means"]) for kind in ("mean", "sd")}

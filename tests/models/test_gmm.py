@@ -212,6 +212,7 @@ def test_components_with_priors_of_their_own_are_found_in_their_own_order(order)
     assert np.abs(found - wanted).max() < 0.5, found
 
 
+@pytest.mark.slow
 def test_one_component_s_weights_have_no_coordinate_and_draws_go_there_and_back():
     problem = vm.load("gmm")(np.random.default_rng(0).normal(size=(9, 2)), components=1)
     tree = vm.fit(problem, "cavi", seed=0, chains=2, draws=20)
