@@ -171,7 +171,7 @@ def ascend(
     if total is None:
         total = shards(model, number)
     over, tolerance = bool(state.done.all()), jnp.asarray(tol)
-    at: Any = None if total is None else _expected(model, state.trial)
+    at: Any = None if total is None else _expected(model, as_eta(model, state.trial))
     with single_threaded_blas():
         while looked < max_sweeps and not over:
             looks = min(CHUNK, max_sweeps - looked) if total is None else 1
@@ -251,13 +251,12 @@ def _look(model: Conjugate, state: Climber, at: Expected, total, tol: Array):
 
 
 @jax.jit
-def _expected(model: Conjugate, points: Array) -> Expected:
-    return jax.vmap(lambda point: _expectations(model, ravel_pytree(model.prior)[1](point)))(points)
+def _expected(model: Conjugate, eta: Natural) -> Expected:
+    def one(eta: Natural) -> Expected:
+        level, m = jax.value_and_grad(model.log_normaliser)(eta)
+        return Expected(eta, level, m, model.coefficients(m))
 
-
-def _expectations(model: Conjugate, eta: Natural) -> Expected:
-    level, m = jax.value_and_grad(model.log_normaliser)(eta)
-    return Expected(eta, level, m, model.coefficients(m))
+    return jax.vmap(one)(eta)
 
 
 def _replaced(model: Conjugate, block: tuple[str, ...], residual, at: Expected, sums) -> tuple[Array, Array, Natural]:
@@ -275,14 +274,14 @@ def _replaced(model: Conjugate, block: tuple[str, ...], residual, at: Expected, 
 @partial(jax.jit, static_argnums=1)
 def _updated(model: Conjugate, block: tuple[str, ...], residual, at: Expected, sums) -> tuple[Array, Array, Expected]:
     elbo, residual, eta = _replaced(model, block, residual, at, sums)
-    return elbo, residual, jax.vmap(partial(_expectations, model))(eta)
+    return elbo, residual, _expected(model, eta)
 
 
 @jax.jit
 def _ended(model: Conjugate, state: Climber, elbo, residual, at: Expected, sums, tol: Array):
     value, residual, eta = _replaced(model, model.blocks[-1], residual, at, sums)
     state, entry = _stepped(model, state, value if elbo is None else elbo, residual, eta, tol)
-    return state, entry[:, None], _expected(model, state.trial), state.done.all()
+    return state, entry[:, None], _expected(model, as_eta(model, state.trial)), state.done.all()
 
 
 def _stepped(model: Conjugate, state: Climber, elbo, residual, image: Natural, tol: Array) -> tuple[Climber, Array]:

@@ -5,13 +5,12 @@ A thread each, and not one call after the other: JAX runs what one thread asks o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 
+from vi_vs_mcmc.passes import pool, workers
 from vi_vs_mcmc.precision import in_float64
 
 
@@ -23,10 +22,9 @@ class Groups:
     """
 
     def __init__(self, members: int):
-        cores = os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
+        cores = len(workers()) if jax.default_backend() == "cpu" else 1
         self.number = max(number for number in range(1, min(members, cores) + 1) if members % number == 0)
         self._size = members // self.number
-        self._pool = ThreadPoolExecutor(self.number)
         self._compiled = False
 
     def split[T](self, tree: T) -> list[T]:
@@ -38,6 +36,6 @@ class Groups:
         """The function of each group's part, in float64; the first time one by one, so that it is compiled once."""
         of = in_float64(function)
         if self._compiled:
-            return list(self._pool.map(of, parts))
+            return list(pool(self.number).map(of, parts))
         self._compiled = True
         return [of(part) for part in parts]

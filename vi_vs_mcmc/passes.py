@@ -43,9 +43,7 @@ class Shards:
 
     def __call__(self, coefficients: Any) -> tuple[np.ndarray, Any]:
         """sum_n l_n and its slope in the coefficients, leaves (R, ...); all workers at once."""
-        mine, *others = self.parts  # this thread is a worker too
-        at_work = [pool(len(others)).submit(_sum, part, coefficients) for part in others]
-        sums = [_sum(mine, coefficients), *(future.result() for future in at_work)]
+        sums = pool(len(self.parts)).map(lambda part: _sum(part, coefficients), self.parts)
         return jax.tree.map(lambda *each: sum(each[1:], each[0]), *sums)
 
 

@@ -105,7 +105,7 @@ class Reference:
         """
         for number in (draws,) if careful is None else (min(EARLY, draws), draws):
             sampler.sample(number, progress=self._stage(self._judge.name))
-            diverged = int(np.sum(sampler.joined().get("diverging", 0)))
+            diverged = int(np.sum(sampler.joined("diverging").get("diverging", 0)))
             if diverged > DIVERGENT * self._chains * draws:
                 return diverged
         return 0

@@ -46,11 +46,11 @@ def covariance_product(model: Conjugate, eta: Natural, v: Natural) -> Natural:
     return jax.jvp(jax.grad(model.log_normaliser), (eta,), (v,))[1]
 
 
-def curvature_product(model: Conjugate, m: Natural, v: Natural) -> Natural:
+def curvature_product(model: Conjugate, m: Natural, v: Natural, tiles: engine.Tiles | None = None) -> Natural:
     """M v, M = grad^2 (sum_n l_n + linked) at m: one pass over the data."""
 
     def slope(m: Natural) -> Natural:
-        return jax.tree.map(jnp.add, engine.total(model, m)[1], jax.grad(model.linked)(m))
+        return jax.tree.map(jnp.add, engine.total(model, m, tiles)[1], jax.grad(model.linked)(m))
 
     return jax.jvp(slope, (m,), (v,))[1]
 
@@ -58,7 +58,10 @@ def curvature_product(model: Conjugate, m: Natural, v: Natural) -> Natural:
 def solve(model: Conjugate, eta: Natural, b: Natural) -> Solution:
     """Conjugate gradients in the V inner product on (I - M V) w = b."""
     m = jax.grad(model.log_normaliser)(eta)
-    by_v, by_m = partial(covariance_product, model, eta), partial(curvature_product, model, m)
+    by_v, by_m = (
+        partial(covariance_product, model, eta),
+        partial(curvature_product, model, m, tiles=engine.tiled(model)),
+    )
     plus = lambda a, scale, b: jax.tree.map(lambda x, y: x + scale * y, a, b)
 
     def step(state):
@@ -126,12 +129,12 @@ def spectral_radius(model: Conjugate, eta: Natural, start: Natural) -> Array:
 
     Near 1 the fixed point is nearly flat in some direction, and a response that is linear there says little.
     """
-    m = jax.grad(model.log_normaliser)(eta)
+    m, tiles = jax.grad(model.log_normaliser)(eta), engine.tiled(model)
 
     def body(v: Natural, _):
         vv = covariance_product(model, eta, v)
         length = jnp.sqrt(inner(v, vv))
-        image = curvature_product(model, m, jax.tree.map(lambda x: x / length, vv))
+        image = curvature_product(model, m, jax.tree.map(lambda x: x / length, vv), tiles)
         return image, inner(image, jax.tree.map(lambda x: x / length, vv))
 
     return jax.lax.scan(body, start, None, POWERS)[1][-1]

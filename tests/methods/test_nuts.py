@@ -131,7 +131,7 @@ def test_going_on_from_200_to_500_draws_gives_what_500_at_once_give(key):
 def test_a_chains_draws_do_not_depend_on_what_runs_beside_it(key, monkeypatch):
     drawn = {}
     for groups in (1, 2):
-        monkeypatch.setattr("os.cpu_count", lambda groups=groups: groups)
+        monkeypatch.setattr("vi_vs_mcmc.groups.workers", lambda groups=groups: [None] * groups)
         drawn[groups] = nuts.NUTS().fit(gaussian(), key, chains=4, draws=100)["posterior"]["x"].values
     # the same leapfrog steps in programs of two shapes: rounding grows along a chain, and 50 draws are far from its end
     assert_allclose(drawn[2][:, :50], drawn[1][:, :50], rtol=1e-6)

@@ -44,6 +44,7 @@ class Chunked(ABC):
         self.asked = draws
         self.seconds += time.perf_counter() - began
 
-    def joined(self) -> dict[str, np.ndarray]:
-        """All draws asked for so far, leaves (chain, draw, ...)."""
-        return {name: np.concatenate([c[name] for c in self._chunks], 1)[:, : self.asked] for name in self._chunks[0]}
+    def joined(self, *names: str) -> dict[str, np.ndarray]:
+        """All draws asked for so far, leaves (chain, draw, ...): of everything, or of what is named and there."""
+        wanted = [name for name in self._chunks[0] if not names or name in names]
+        return {name: np.concatenate([c[name] for c in self._chunks], 1)[:, : self.asked] for name in wanted}

@@ -102,12 +102,13 @@ def em_map(model: Conjugate, eta: Natural) -> Natural:
 @jax.jit
 def _chunk(model: Conjugate, state, tol: Array, left: Array):
     """CHUNK steps, `left` at most, of every start that has neither converged nor left the domain."""
+    tiles = engine.tiled(model)
 
     def one(eta: Natural, met: Array, off: Array, residual: Array, number: Array):
         rest = met | off | (number >= left)
         theta = model.mode(eta)
         m = model.sufficient(theta)
-        local, statistics = engine.total(model, m)  # the E-step
+        local, statistics = engine.total(model, m, tiles)  # the E-step
         image = jax.tree.map(jnp.add, model.prior, statistics)
         new_theta = model.mode(image)  # the M-step
         new = model.sufficient(new_theta)

@@ -58,11 +58,6 @@ class Health:
         """Whether it failed only what more draws may mend."""
         return all(check.passed or check.curable for check in self.checks)
 
-    @property
-    def diverged(self) -> bool:
-        """Whether too many transitions diverged: smaller steps may mend that."""
-        return any(check.name == "divergences" and not check.passed for check in self.checks)
-
     def failures(self) -> str:
         """The failed checks in words, with their numbers."""
         return ", ".join(f"{c.name} {c.shown} (want {c.wanted})" for c in self.checks if not c.passed)
