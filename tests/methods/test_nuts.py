@@ -18,7 +18,7 @@ from vi_vs_mcmc.models.gmm.coordinates import WhitenedMeans
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import posterior
 from vi_vs_mcmc.errors import NumericalError
-from vi_vs_mcmc.methods import nuts
+from vi_vs_mcmc.methods import blocks, nuts
 from vi_vs_mcmc.methods.cavi import Optima
 from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.metrics.occupancy import OCCUPIED, occupancy
@@ -167,9 +167,9 @@ def test_two_data_sets_of_one_shape_compile_once(key):
     method = nuts.NUTS()
     run = lambda problem: method.fit(problem, key, chains=2, draws=100)["posterior"]["x"].values
     one = run(gaussian())
-    compiled = nuts._block._cache_size()
+    compiled = blocks._block._cache_size()
     other = run(gaussian(mean=MEAN + 5))
-    assert nuts._block._cache_size() == compiled
+    assert blocks._block._cache_size() == compiled
     assert np.abs(one.mean((0, 1)) - other.mean((0, 1)))[0] > 4
     again = run(gaussian())
     assert (one == again).all()
@@ -187,8 +187,8 @@ def test_two_mixtures_of_one_shape_compile_once(key):
     compiled = None
     for shift in (0.0, 3.0):
         method.fit(vm.load("gmm")(x + shift, components=2), key, chains=2, draws=100)
-        compiled = compiled or nuts._block._cache_size()
-    assert nuts._block._cache_size() == compiled
+        compiled = compiled or blocks._block._cache_size()
+    assert blocks._block._cache_size() == compiled
 
 
 def test_chains_are_given_to_modes_in_proportion_to_their_weight():

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from vi_vs_mcmc.methods import trajectory
-from vi_vs_mcmc.methods.nuts import _noise
+from vi_vs_mcmc.methods.blocks import noise_of
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +87,9 @@ def recursive(density, z, size, depth, noise, at):
         (funnel, 1.0, 3),
     ],
 )
-def test_a_chain_is_a_recursion_fed_with_the_same_noise(log_density, size, depth):
+def test_a_chain_is_a_recursion_fed_with_the_samenoise_of(log_density, size, depth):
     density, turns = jax.value_and_grad(log_density), 1500
-    _, noise = _noise(jax.random.key_data(jax.random.split(jax.random.key(3), 1)), turns, 3)
+    _, noise = noise_of(jax.random.key_data(jax.random.split(jax.random.key(3), 1)), turns, 3)
     noise = jax.tree.map(lambda leaf: leaf[:, 0], noise)
     at = trajectory.at(np.full((1, 3), 0.3), np.full(1, size), np.zeros(1), depth)
     chain = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), at)
@@ -117,7 +117,7 @@ def one_transition(log_density, start, size, depth, seed):
     def run(keys, chains):
         def body(carry, _):
             keys, chains, first, have = carry
-            keys, noise = _noise(keys, 1, start.shape[1])
+            keys, noise = noise_of(keys, 1, start.shape[1])
             noise = jax.tree.map(lambda leaf: leaf[0], noise)
             one = lambda chain, noise: trajectory.turn(density, chain, noise, jnp.asarray(0.8), jnp.asarray(False))
             chains, draws = jax.vmap(one)(chains, noise)
