@@ -20,13 +20,8 @@ from numpyro.distributions import constraints
 
 from vi_vs_mcmc.expfam import NormalWishart, symmetric
 
+from .features import features
 from .prior import image, log_det
-
-
-def features(x: Array) -> Array:
-    """[1, x, vech(x x')]: rows (N, D) -> (N, 1 + D + D (D + 1) / 2)."""
-    row, column = np.tril_indices(x.shape[-1])
-    return jnp.concatenate([jnp.ones_like(x[..., :1]), x, x[..., row] * x[..., column]], -1)
 
 
 def coefficients(log_weights: Array, components: NormalWishart) -> Array:
@@ -82,7 +77,7 @@ class GaussianMixture(dist.Distribution):
         components = NormalWishart(
             0.5 * log_det(self.precisions), -0.5 * (linear * means).sum(-1), linear, -0.5 * self.precisions
         )
-        logits = coefficients(jnp.log(self.weights), components) @ features(rows - centre).T
+        logits = coefficients(jnp.log(self.weights), components) @ features(rows - centre)
         return log_sum(logits).reshape(value.shape[:-1])
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from vi_vs_mcmc import data as tables
-from vi_vs_mcmc.errors import SettingError, whole
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 
+from .._settings import filled, how_many, in_words, scales, strengths
 from . import lecture
 from .program import mixture
 from .structure import mixture_structure
 
-HUGE = 1e70  # of any setting: squares and fourth powers of it stay among the floating-point numbers
-LARGEST = 1e9  # of a prior's strength: beyond it and below its inverse, log-gamma functions lose every digit
 DIMS = {
     "weights": ("component",),
     "means": ("component", "feature"),
@@ -60,7 +58,7 @@ def gmm(
         SettingError: a setting of the wrong kind, shape or range.
         DataError: data that cannot be read or used.
     """
-    count = whole("components", components)
+    count = how_many("components", components)
     builtin = data is None
     if builtin:
         data = lecture.lecture_data()
@@ -72,15 +70,17 @@ def gmm(
     variance = np.where(spread > 0, spread**2, 1.0)
     shrink = 1.0 if builtin else float(count) ** (-2.0 / dimension)
     prior = {
-        "concentration": _vector("concentration", concentration, 1.0, count, above=0.0),
-        "mean": _filled("mean", mean, centre, (count, dimension)),
-        "mean_precision": _vector("mean_precision", mean_precision, shrink, count, above=0.0),
-        "scale": _scale(scale, 0.1 * np.eye(dimension) if builtin else np.diag(1 / (3 * shrink * variance)), count),
-        "degrees_of_freedom": _vector(
+        "concentration": strengths("concentration", concentration, 1.0, (count,)),
+        "mean": filled("mean", mean, centre, (count, dimension)),
+        "mean_precision": strengths("mean_precision", mean_precision, shrink, (count,)),
+        "scale": scales(
+            "scale", scale, 0.1 * np.eye(dimension) if builtin else np.diag(1 / (3 * shrink * variance)), count
+        ),
+        "degrees_of_freedom": strengths(
             "degrees_of_freedom",
             degrees_of_freedom,
             dimension + (0 if builtin else 4),
-            count,
+            (count,),
             above=dimension - 1,
         ),
     }
@@ -101,20 +101,9 @@ def gmm(
         truth=_truth(count) if builtin and columns is None else None,
         table=table,
         title=f"gmm, {count} component{'s' if count > 1 else ''}",
-        priors=_in_words(prior),
+        priors=in_words(prior),
         cautions=_cautions(prior["degrees_of_freedom"].min(), dimension),
     )
-
-
-def _in_words(prior: dict[str, np.ndarray]) -> str:
-    """The priors on one line: one value where all components share it."""
-    parts = []
-    four = lambda number: f"{number:.4g}"
-    for name, value in prior.items():
-        shown = value[0] if np.all(value == value[:1]) else value
-        words = np.array2string(shown, separator=", ", max_line_width=1000, formatter={"float_kind": four})
-        parts.append(f"{name.replace('_', ' ')} {words}")
-    return "; ".join(part.replace("\n", "") for part in parts)
 
 
 def _cautions(degrees_of_freedom: float, dimension: int) -> tuple[tuple[str, str, str | None], ...]:
@@ -128,47 +117,6 @@ def _cautions(degrees_of_freedom: float, dimension: int) -> tuple[tuple[str, str
             f"--set degrees_of_freedom={dimension + 4}",
         ),
     )
-
-
-def _numbers(name: str, value) -> np.ndarray:
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise SettingError(f"{name} is {value!r}; want numbers") from None
-    if not np.isfinite(array).all():
-        raise SettingError(f"{name} holds a value that is not finite: {value!r}")
-    if np.abs(array).max(initial=0) > HUGE:
-        raise SettingError(f"{name} holds {np.abs(array).max():.3g}; want {HUGE:.0e} at most")
-    return array
-
-
-def _filled(name: str, value, default, shape: tuple[int, ...]) -> np.ndarray:
-    array = _numbers(name, default if value is None else value)
-    if array.shape not in (shape, shape[1:]):
-        raise SettingError(f"{name} has shape {array.shape}; want {shape[1:] or 'a number'} or {shape}")
-    return np.broadcast_to(array, shape).copy()
-
-
-def _vector(name: str, value, default: float, count: int, *, above: float) -> np.ndarray:
-    array = _filled(name, value, default, (count,))
-    if not (array > above).all():
-        raise SettingError(f"{name} is {array.min():g}; want more than {above:g}")
-    if not ((array < LARGEST) & (array > 1 / LARGEST)).all():
-        raise SettingError(
-            f"{name} is {array.flat[np.abs(np.log(array)).argmax()]:g}; want {1 / LARGEST:g} to {LARGEST:g}"
-        )
-    return array
-
-
-def _scale(value, default, count: int) -> np.ndarray:
-    dimension = len(default)
-    array = _filled("scale", value, default, (count, dimension, dimension))
-    if not np.allclose(array, np.swapaxes(array, 1, 2), rtol=1e-10, atol=0):
-        raise SettingError("scale is not symmetric; want a symmetric positive definite matrix")
-    smallest = np.linalg.eigvalsh(array).min()
-    if smallest <= 0:
-        raise SettingError(f"scale is not positive definite (smallest eigenvalue {smallest:.3g})")
-    return array
 
 
 def _truth(count: int) -> dict[str, np.ndarray] | None:

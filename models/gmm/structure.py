@@ -30,8 +30,8 @@ from vi_vs_mcmc import expfam
 from vi_vs_mcmc.expfam import NormalWishart, NormalWishartParameters
 
 from .coordinates import WhitenedMeans
-from .features import feature_columns
-from .mixture import coefficients, features
+from .features import features
+from .mixture import coefficients
 from .start import nearest_first, seeded_clusters
 
 START_ROWS = 20_000  # k-means++ looks at so many rows at most; coordinate ascent then looks at all
@@ -46,7 +46,7 @@ def log_evidence_of_rows(coefficients: Array, x: Array) -> Array:
 
 
 def _forward(coefficients: Array, x: Array):
-    of_rows = feature_columns(x)
+    of_rows = features(x)
     log_rho = coefficients.T @ of_rows  # (9), components by rows: all that follows runs along the rows
     highest = log_rho.max(0)
     rho = jnp.exp(log_rho - highest)
@@ -58,7 +58,7 @@ def _backward(residuals, row_weights: Array):
     """The slope in each coefficient: N_k, N_k xbar_k and the lower half of N_k (S_k + xbar_k xbar_k'), (11), rows weighted."""
     rho, total, of_rows = residuals
     responsibilities = rho * (row_weights / total)  # (10), rows weighted: a division for each row, not for each number
-    return of_rows @ responsibilities.T, None  # the data are constants
+    return (responsibilities @ of_rows.T).T, None  # the data are constants
 
 
 log_evidence_of_rows.defvjp(_forward, _backward)
@@ -67,7 +67,7 @@ log_evidence_of_rows.defvjp(_forward, _backward)
 def statistics(responsibilities: Array, x: Array) -> Factors:
     """(11): counts N_k, sums N_k xbar_k and products N_k (S_k + xbar_k xbar_k'), in the shape of eta."""
     dimension = x.shape[1]
-    sums = responsibilities.T @ features(x)  # one product: (K, 1 + D + D (D + 1) / 2)
+    sums = (features(x) @ responsibilities).T  # one product: (K, 1 + D + D (D + 1) / 2)
     counts, linear, products = sums[:, 0], sums[:, 1 : 1 + dimension], sums[:, 1 + dimension :]
     row, column = np.tril_indices(dimension)
     matrix = jnp.zeros((len(counts), dimension, dimension), sums.dtype).at[:, row, column].set(products)
@@ -111,12 +111,12 @@ class MixtureStructure:
         return dataclasses.replace(self, rows=rows)
 
     def complete(self, m: Factors, z: Array, batch: Array) -> Array:
-        log_rho = features(batch) @ self.coefficients(m)
-        return jnp.take_along_axis(log_rho, z[:, None], 1)[:, 0] - jnp.log(self.spread).sum()
+        log_rho = self.coefficients(m).T @ features(batch)
+        return jnp.take_along_axis(log_rho, z[None], 0)[0] - jnp.log(self.spread).sum()
 
     def draw_local(self, key: Array, m: Factors, batch: Array) -> Array:
         """Labels (rows,), by the responsibilities (10) at theta."""
-        return jax.random.categorical(key, features(batch) @ self.coefficients(m), axis=1)
+        return jax.random.categorical(key, self.coefficients(m).T @ features(batch), axis=0)
 
     def outcomes(self, batch: Array) -> Array:
         """Labels (K, rows): one row of K equal labels for each component."""
@@ -141,7 +141,7 @@ class MixtureStructure:
 
     def draw(self, key: Array, eta: Factors) -> dict[str, Array]:
         theta = expfam.dirichlet_normal_wishart_draw(key, eta["weights"], eta["components"])
-        return {"weights": theta["weights"], **self._in_data_units(theta)}
+        return {"weights": theta["weights"], **self.in_data_units(theta)}
 
     def moments(self, eta: Factors) -> dict[str, tuple[Array, Array]]:
         of = expfam.normal_wishart_moments(eta["components"])
@@ -161,7 +161,7 @@ class MixtureStructure:
 
     def mode(self, eta: Factors) -> dict[str, Array]:
         of = expfam.normal_wishart_mode(eta["components"])
-        return {"weights": expfam.dirichlet_mode(eta["weights"]), **self._in_data_units(of)}
+        return {"weights": expfam.dirichlet_mode(eta["weights"]), **self.in_data_units(of)}
 
     def parameters(self, eta: Factors) -> dict[str, Array]:
         """alpha, beta, m, W, nu, in the data's units."""
@@ -201,9 +201,9 @@ class MixtureStructure:
     def responsibilities(self, theta: Mapping[str, Array], x: Array) -> Array:
         """p(z_n = k | x_n, theta), (rows, K), for rows in the data's units."""
         m = self.sufficient(theta)
-        return jax.nn.softmax(features(self.encode(x)) @ self.coefficients(m))
+        return jax.nn.softmax(self.coefficients(m).T @ features(self.encode(x)), 0).T
 
-    def _in_data_units(self, theta: Mapping[str, Array]) -> dict[str, Array]:
+    def in_data_units(self, theta: Mapping[str, Array]) -> dict[str, Array]:
         return {
             "means": self.centre + self.spread * theta["means"],
             "precisions": theta["precisions"] / self._product,
