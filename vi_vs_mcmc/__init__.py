@@ -19,13 +19,16 @@ from typing import Any
 _HOMES = {
     "CAVI": "methods.cavi",
     "Comparison": "record",
+    "DADVI": "methods.dadvi",
     "DataError": "errors",
     "EM": "methods.em",
     "Exact": "methods.exact",
     "Gibbs": "methods.gibbs",
     "LRVB": "methods.lrvb",
+    "Laplace": "methods.laplace",
     "NUTS": "methods.nuts",
     "NumericalError": "errors",
+    "Pathfinder": "methods.pathfinder",
     "PeerError": "errors",
     "Problem": "problem",
     "SVI": "methods.svi",
@@ -39,6 +42,7 @@ _HOMES = {
     "resample": "resample",
     "stream": "streamed",
     "study": "study",
+    "use_every_core": "programs",
 }
 
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll] - one list of names, not two

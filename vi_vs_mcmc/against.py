@@ -86,7 +86,7 @@ def look(
             method=method,
             reference=name,
             draws=truth.draws.sizes["chain"] * truth.draws.sizes["draw"],
-            status=str(attrs.get("status", "ok")),
+            status=None if "status" not in attrs else str(attrs["status"]),
             status_sentence=str(attrs.get("status_sentence", "")),
             point=bool(attrs.get("point_estimate", 0)),
         )

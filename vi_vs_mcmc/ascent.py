@@ -13,6 +13,7 @@ Source: Nocedal and Wright (2006), Numerical Optimization, section 7.2; Amari (1
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,16 +27,19 @@ from vi_vs_mcmc import engine
 from vi_vs_mcmc.checkpoint import Checkpoint
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import NumericalError
-from vi_vs_mcmc.passes import shards
+from vi_vs_mcmc.passes import laid_out, over_tiles
 from vi_vs_mcmc.programs import single_threaded_blas
 
-CHUNK = 64  # looks between two reports of progress
+CHUNK = 64  # looks between two reports of progress, at most
+PATIENCE = 0.2  # seconds that a chunk of looks should take, about
 KEPT = 2**21  # numbers of the path that a chunk may keep
 MEMORY = 5  # steps that a prediction is made from
 PLAIN = 10  # sweeps before the first prediction
 SHORTEST = 1e-4  # of a predicted step, where longer ones leave the family
 CURVED = 1e-10  # cosine between s and y below which a step tells nothing
 ROUNDING = 1e-11  # relative ELBO loss that float64 sums over many rows can produce
+SINGLE = 1e-6  # likewise, where the rows of a tile are summed in float32
+KNOWN = 0.01  # of that loss: a gain so small is for float64 to see
 
 
 class Ascent(NamedTuple):
@@ -71,12 +75,25 @@ class Climber(NamedTuple):
 def begin(start: Array) -> Climber:
     """A climber that has looked at nothing yet."""
     none, empty = jnp.zeros_like(start), jnp.zeros((MEMORY, start.size))
-    low, high, zero = jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf), jnp.asarray(0)
+    low, high = (
+        jnp.full_like(start[0], -jnp.inf),
+        jnp.full_like(start[0], jnp.inf),
+    )  # bare, they would compile all again
+    zero = jnp.asarray(0)
     yes, no = jnp.asarray(True), jnp.asarray(False)
     return Climber(start, low, high, none, none, start, yes, empty, empty, empty, zero, zero, no)
 
 
-def step(at: Climber, elbo: Array, residual: Array, move: Array, slope: Array, log_normaliser, tol: Array):
+def step(
+    at: Climber,
+    elbo: Array,
+    residual: Array,
+    move: Array,
+    slope: Array,
+    log_normaliser,
+    tol: Array,
+    rounding: float = ROUNDING,
+):
     """Take in what was seen at the trial, and choose the next; with the trace's entry, nan for one that had stopped.
 
     Args:
@@ -87,13 +104,16 @@ def step(at: Climber, elbo: Array, residual: Array, move: Array, slope: Array, l
         slope: g, (P,).
         log_normaliser: A of a vector (P,); not finite outside the family.
         tol: the stopping rule.
+        rounding: the relative ELBO loss that may be one of digits alone.
     """
     elbo = jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf)
-    kept = at.swept | (elbo >= at.elbo - ROUNDING * (1.0 + jnp.abs(at.elbo)))
+    kept = at.swept | (elbo >= at.elbo - rounding * (1.0 + jnp.abs(at.elbo)))
     s, y, z = at.trial - at.point, at.slope - slope, at.move - move
     told = kept & (at.looks > 0) & (s @ y > CURVED * jnp.sqrt((s @ s) * (y @ y)))
     push = lambda memory, new: jnp.where(told, jnp.roll(memory, 1, 0).at[0].set(new), memory)
     choose = lambda new, old: jnp.where(kept, new, old)
+    gain = KNOWN * rounding * (1.0 + jnp.abs(elbo)) if rounding > ROUNDING else -jnp.inf
+    over = (at.looks > PLAIN) & (elbo - at.elbo < gain)
     new = at._replace(
         point=choose(at.trial, at.point),
         elbo=choose(elbo, at.elbo),
@@ -105,7 +125,7 @@ def step(at: Climber, elbo: Array, residual: Array, move: Array, slope: Array, l
         turns=push(at.turns, z),
         known=jnp.where(told, jnp.minimum(at.known + 1, MEMORY), at.known),
         looks=at.looks + 1,
-        done=kept & (residual < tol),
+        done=kept & ((residual < tol) | over),
     )
     way = predicted(new)
     plain = ~kept | (new.looks < PLAIN) | (new.known == 0) | ~(way @ new.slope > 0.0)
@@ -147,6 +167,7 @@ def ascend(
     progress=None,
     total=None,
     checkpoint: Checkpoint | None = None,
+    float32: bool = False,
 ) -> Ascent:
     """Climb from R starts at once until |G(eta) - eta| <= tol (1 + |eta|) everywhere.
 
@@ -158,6 +179,7 @@ def ascend(
         progress: called with (looks so far, max_sweeps).
         total: coefficients -> (sum_n l_n, its slope in them), leaves (R, ...), where the rows are not all in `model`.
         checkpoint: where to keep how far it came, and to go on from.
+        float32: pass over rows in memory in single precision; the ELBO is then known to about 1e-7 of itself.
 
     Raises:
         NumericalError: an ELBO is not finite, or a plain sweep lowered it by more than rounding: then an update is wrong.
@@ -168,28 +190,31 @@ def ascend(
     if checkpoint is not None:
         (state, trace), looked = checkpoint.load((state, trace))
         trace = np.array(trace)
-    if total is None:
-        total = shards(model, number)
-    over, tolerance = bool(state.done.all()), jnp.asarray(tol)
+    over, tolerance, looks = bool(state.done.all()), jnp.asarray(tol), 1
     at: Any = None if total is None else _expected(model, as_eta(model, state.trial))
+    one, tiles = (model, None) if total is not None else laid_out(model, number)
+    if tiles is not None and float32:
+        tiles = in_float32(tiles)
     with single_threaded_blas():
         while looked < max_sweeps and not over:
-            looks = min(CHUNK, max_sweeps - looked) if total is None else 1
-            if total is None:
-                state, entries, path, ended = _chunk(model, state, tolerance, jnp.asarray(looks))
-                paths.append(np.asarray(path))
-            else:
+            began, looks = time.perf_counter(), min(looks, max_sweeps - looked)
+            if tiles is None:
                 state, entries, at, ended = _look(model, state, at, total, tolerance)
+            else:
+                state, entries, path, ended = _chunk(one, state, tiles, tolerance, jnp.asarray(looks))
+                paths.append(np.asarray(path)[:, :looks])
             over = bool(ended)
             trace[:, looked : looked + looks] = np.asarray(entries)[:, :looks]
             looked += looks
+            if tiles is not None and time.perf_counter() - began < PATIENCE:
+                looks = min(2 * looks, CHUNK)
             if progress is not None:
                 progress(looked, max_sweeps)
             if checkpoint is not None:
                 checkpoint.keep((state, trace), looked)
     sweeps = (~np.isnan(trace)).sum(1)
     trace = trace[:, : sweeps.max()]
-    _check_rising(trace)
+    _check_rising(trace, SINGLE if float32 else ROUNDING)
     path = np.concatenate(paths, 1)[:, : trace.shape[1]] if paths and paths[0].size else None
     eta = jax.tree.map(np.asarray, as_eta(model, state.point))
     elbo, residual, done = (np.asarray(part) for part in (state.elbo, state.residual, state.done))
@@ -202,21 +227,31 @@ def as_eta(model: Conjugate, points: Array) -> Natural:
     return jax.vmap(ravel_pytree(model.prior)[1])(points)
 
 
+in_float32 = jax.jit(engine.in_float32)
+
+
 @jax.jit
 def _begun(start: Natural) -> Climber:
     return jax.vmap(lambda eta: begin(ravel_pytree(eta)[0]))(start)
 
 
 @jax.jit
-def _chunk(model: Conjugate, state: Climber, tol: Array, looks: Array) -> tuple[Climber, Array, Array, Array]:
-    """Up to CHUNK looks, the trace (R, CHUNK), nan where nobody looked, the path (R, CHUNK or 0, P), and whether all ended."""
-    shape, tiles = ravel_pytree(model.prior)[1], engine.tiled(model)
+def _chunk(
+    model: Conjugate, state: Climber, tiles: engine.Tiles, tol: Array, looks: Array
+) -> tuple[Climber, Array, Array, Array]:
+    """So many looks, the trace (R, CHUNK), nan where nobody looked, the path (R, CHUNK or 0, P), and whether all ended."""
+    return over_tiles(_looks, tiles, model, state, tol, looks)
+
+
+def _looks(tiles: engine.Tiles, model: Conjugate, state: Climber, tol: Array, looks: Array):
+    shape = ravel_pytree(model.prior)[1]
+    rounding = SINGLE if tiles.weight.dtype == jnp.float32 else ROUNDING
 
     def body(carry):
         state, trace, path, number = carry
         seen = engine.side_by_side(lambda trial: engine.sweep(model, shape(trial), tiles), state.trial)
         elbo, residual, image = seen
-        state, entry = _stepped(model, state, elbo, residual, image, tol)
+        state, entry = _stepped(model, state, elbo, residual, image, tol, rounding)
         path = path.at[:, number].set(state.point) if path.size else path
         return state, trace.at[:, number].set(entry), path, number + 1
 
@@ -238,7 +273,7 @@ class Expected(NamedTuple):
 
 
 def _look(model: Conjugate, state: Climber, at: Expected, total, tol: Array):
-    """One look, its passes made by `total`: the rows are on several devices, in a file, or on other machines.
+    """One look, its passes made by `total`: the rows are in a file, or on other machines.
 
     Returns:
         the state, the trace's entries (R, 1), what the next look begins with, and whether all ended.
@@ -253,7 +288,7 @@ def _look(model: Conjugate, state: Climber, at: Expected, total, tol: Array):
 @jax.jit
 def _expected(model: Conjugate, eta: Natural) -> Expected:
     def one(eta: Natural) -> Expected:
-        level, m = jax.value_and_grad(model.log_normaliser)(eta)
+        level, m = jax.value_and_grad(engine.log_normaliser, argnums=1)(model, eta)
         return Expected(eta, level, m, model.coefficients(m))
 
     return jax.vmap(one)(eta)
@@ -284,23 +319,25 @@ def _ended(model: Conjugate, state: Climber, elbo, residual, at: Expected, sums,
     return state, entry[:, None], _expected(model, as_eta(model, state.trial)), state.done.all()
 
 
-def _stepped(model: Conjugate, state: Climber, elbo, residual, image: Natural, tol: Array) -> tuple[Climber, Array]:
+def _stepped(
+    model: Conjugate, state: Climber, elbo, residual, image: Natural, tol: Array, rounding: float = ROUNDING
+) -> tuple[Climber, Array]:
     shape = ravel_pytree(model.prior)[1]
-    log_normaliser = lambda x: model.log_normaliser(shape(x))
+    log_normaliser = lambda x: engine.log_normaliser(model, shape(x))
 
     def one(at: Climber, elbo: Array, residual: Array, image: Natural) -> tuple[Climber, Array]:
         move = ravel_pytree(image)[0] - at.trial
         slope = jax.jvp(jax.grad(log_normaliser), (at.trial,), (move,))[1]
-        return step(at, elbo, residual, move, slope, log_normaliser, tol)
+        return step(at, elbo, residual, move, slope, log_normaliser, tol, rounding)
 
     return jax.vmap(one)(state, elbo, residual, image)
 
 
-def _check_rising(trace: np.ndarray) -> None:
+def _check_rising(trace: np.ndarray, rounding: float) -> None:
     if np.isinf(trace).any():
         raise NumericalError("the ELBO is not finite; the data or the prior are too extreme for float64")
     steps = np.diff(trace, axis=1)
-    slack = ROUNDING * (1.0 + np.abs(trace[:, :-1]))
+    slack = rounding * (1.0 + np.abs(trace[:, :-1]))
     fell = np.argwhere(steps < -slack)
     if len(fell):
         start, at = fell[0]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from vi_vs_mcmc.names import count, percent, signed, spoken
+from vi_vs_mcmc.names import apart, count, percent, signed, spoken
 from vi_vs_mcmc.story import beyond, furthest, heavy, number
 from vi_vs_mcmc.verdict import CALIBRATED
 
@@ -77,6 +77,10 @@ def _of_labels(summary: dict[str, Any]) -> list[Caution]:
 def _of_modes(summary: dict[str, Any]) -> list[Caution]:
     """Optima that the chains did not see, or saw more of than their bounds say."""
     found = summary.get("modes") or {}
+    if not found and summary.get("kind") == "compare" and summary["reference"]["method"] == "nuts":
+        fact = "No search for other modes was made, for the program has no closed form."
+        what = "Each chain began uphill of a random point; a mode to which none of these leads is in no number here."
+        return [_caution("note", fact, what, "--chains 16")]
     modes = found.get("modes") or []
     unseen = [m for m in modes if m["weight"] >= WEIGHTY and not any(m["visits"])]
     if unseen:
@@ -141,9 +145,10 @@ def _of_method(method: str, entry: dict[str, Any], gap: dict[str, Any] | None) -
             what = f"The posterior may have several modes. The best is reported{chains}."
             out.append(_caution("check", fact, what, remedy))
     if heavy(entry):
-        fact = f"{name}\u2019s k\u2011hat is {entry['khat']:.2f}."
+        tail, edge = apart(entry["khat"], entry.get("khat_threshold") or 0.7)
+        fact = f"{name}\u2019s k\u2011hat is {tail}."
         calibrated = entry.get("verdict") == [CALIBRATED]
-        what = f"Above {entry.get('khat_threshold') or 0.7:.2f}, reweighting its draws does not repair it."
+        what = f"Above {edge}, reweighting its draws does not repair it."
         if calibrated:
             what += " What is judged is right one at a time; all its parameters together are not the posterior."
         if gap and (gap.get("parameters") or 0) > 0:

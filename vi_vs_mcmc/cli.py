@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import textwrap
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +28,18 @@ EXIT = {SettingError: 2, DataError: 3, NumericalError: 4, PeerError: 5}
 UNEXPECTED = 70  # an error of this package: EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 
-Model = Annotated[str, typer.Argument(help="A model's name; `vi-vs-mcmc models` lists them.")]
+Model = Annotated[
+    str, typer.Argument(help="A model's name (`vi-vs-mcmc models` lists them), or a NumPyro program: FILE.py:FUNCTION.")
+]
 Columns = Annotated[
     str | None, typer.Option(help="Columns to take, by name, separated by commas. Default: the numeric ones.")
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the model, KEY=VALUE; matrices as JSON.")
+]
+Sites = Annotated[
+    str | None,
+    typer.Option(help="Sites to compare, separated by commas, deterministic ones too. Default: the model's choice."),
 ]
 Restarts = Annotated[int, typer.Option(help="Random starts of coordinate ascent.")]
 Methods = Annotated[
@@ -60,6 +67,7 @@ def compare(
     ] = None,
     columns: Columns = None,
     settings: Settings = None,
+    sites: Sites = None,
     method: Methods = None,
     reference: Annotated[str, typer.Option(help="The method that judges.")] = "nuts",
     chains: Chains = 4,
@@ -83,10 +91,10 @@ def compare(
     from vi_vs_mcmc.plugins import load
 
     folder = terminal.writable(out or _folder(model, data))
-    arguments = _settings(model, settings)
-    if columns is not None:
-        arguments["columns"] = _names(columns)
+    arguments = _settings(model, settings, columns)
     problem = load(model)(data, **arguments)
+    if sites is not None:
+        problem = replace(problem, sites=_names(sites))
     if problem.table is not None:
         terminal.warn(problem.table.warnings)
         terminal.left_out(problem.table.not_numeric)
@@ -155,8 +163,7 @@ def fit(
     if stream and data is None:
         raise SettingError("--stream wants --data, a parquet file or a folder of them")
     folder = terminal.writable(out or _folder(model, data))
-    arguments = _settings(model, settings)
-    chosen = None if columns is None else _names(columns)
+    arguments = _settings(model, settings, None if stream else columns)
     seed = chosen_seed(seed)
     others = peers.join(coordinator, processes, process) if shared else peers.ALONE
     with terminal.progress(f"seed {seed}" if others.number == 0 else None, shown=others.number == 0) as note:
@@ -166,9 +173,8 @@ def fit(
 
             reading = lambda done, total: note("reading rows", done, total)
             kept = folder / "checkpoint.npz"
+            chosen = None if columns is None else _names(columns)
             table = opened(data, columns=chosen, peers=others, checkpoint=kept, note=reading)
-        elif chosen is not None:
-            arguments["columns"] = chosen
         problem = load(model)(table, **arguments)
         if problem.table is not None and others.number == 0:
             terminal.warn(problem.table.warnings)
@@ -188,8 +194,20 @@ def fit(
 
 @app.command()
 def check(
-    vi: Annotated[Path, typer.Argument(help="The posterior to judge: netCDF, as ArviZ writes it.")],
-    against: Annotated[Path, typer.Option(help="The reference: netCDF, as ArviZ writes it.")],
+    vi: Annotated[
+        Path, typer.Argument(help="The posterior to judge: netCDF, as ArviZ writes it, or csv files of Stan's.")
+    ],
+    against: Annotated[
+        Path,
+        typer.Option(help="The reference: likewise. Stan's: a file, a folder, or a pattern in quotes, 'run-*.csv'."),
+    ],
+    sites: Annotated[
+        str | None, typer.Option(help="Parameters to compare, separated by commas. Default: all that both have.")
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="THEIRS=OURS: a name in the posterior to judge, and the reference's name for it; repeat."),
+    ] = None,
     exchangeable: Annotated[str | None, typer.Option(help="The dimension whose labels cannot be told apart.")] = None,
     tolerance: Tolerated = 0.1,
     out: Out = None,
@@ -198,15 +216,30 @@ def check(
 ) -> None:
     """Judge a posterior file by another; write the page."""
     from vi_vs_mcmc.check import check as run
+    from vi_vs_mcmc.names import called
 
-    folder = terminal.writable(out or Path("reports") / f"{vi.stem}-against-{against.stem}")
-    found = run(vi, against, tolerance=tolerance, exchangeable=exchangeable, command=terminal.command(None))
+    mapped: dict[str, str] = {}
+    for pair in rename or []:
+        theirs, ours = _pair("--rename", pair, "THEIRS=OURS, for instance b=beta")
+        if theirs in mapped:
+            raise SettingError(f"--rename says twice what {theirs!r} is: {mapped[theirs]!r} and {ours!r}")
+        mapped[theirs] = ours
+    folder = terminal.writable(out or Path("reports") / f"{called(vi)}-against-{called(against)}")
+    found = run(
+        vi,
+        against,
+        sites=None if sites is None else _names(sites),
+        rename=mapped,
+        tolerance=tolerance,
+        exchangeable=exchangeable,
+        command=terminal.command(None),
+    )
     _finish(found, _saved(found, folder, vi, against), as_json=as_json, strict=strict)
 
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="Which study: overlap, or calibration.")],
+    name: Annotated[str, typer.Argument(help="Which study: overlap, calibration, or posteriordb.")],
     replicates: Annotated[
         int | None, typer.Option(help="Data sets at each separation. Default: 3; 400 for calibration.")
     ] = None,
@@ -215,20 +248,29 @@ def study(
         str | None,
         typer.Option(help="Distances between the components, in sds. Default: 1.5,2,2.5,3,4,5; 2 for calibration."),
     ] = None,
+    posterior: Annotated[
+        list[str] | None, typer.Option(help="A posterior of posteriordb; repeat for more. Default: all.")
+    ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="A method to judge; repeat for more. Default: cavi; cavi and lrvb for calibration."),
+        typer.Option(
+            help="A method to judge; repeat for more. Default: cavi; cavi and lrvb for calibration; six for posteriordb."
+        ),
     ] = None,
     draws: Annotated[
         int | None,
         typer.Option(help="Draws of each chain of NUTS, or of a method for calibration. Default: 1000; 999."),
     ] = None,
+    max_draws: Annotated[
+        int | None, typer.Option(help="Draws of each chain of NUTS at most. Default: 2000; 2500 for posteriordb.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Determines the study.")] = 0,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Many fits of simulated data: one tidy table and one figure. Goes on where it was stopped."""
+    """Many fits of many problems: one tidy table and one page. Goes on where it was stopped."""
     terminal.fast_restart()
+    from vi_vs_mcmc.study import shown
     from vi_vs_mcmc.study import study as run
 
     folder = terminal.writable(out or Path("reports") / f"study-{name}")
@@ -241,19 +283,18 @@ def study(
             rows=rows,
             methods=method,
             draws=draws,
+            max_draws=max_draws,
+            posteriors=posterior,
             seed=seed,
             progress=note,
         )
-    if name == "overlap":
-        shown = table.groupby(["method", "separation"])["sd_ratio"].agg(["median", "min", "max"]).reset_index()
-    else:
-        shown = table[["method", "parameter", "level", "covered", "low", "high"]]
+    brief = shown(name, table)
     if as_json:
-        typer.echo(shown.to_json(orient="records"))
+        typer.echo(brief.to_json(orient="records"))
     else:
         for entry in json.loads((folder / "study.json").read_text("utf-8")).get("verdicts", {}).values():
             typer.echo(f"{entry['sentence']}\n")
-        typer.echo(shown.to_string(index=False, float_format="%.3f"))
+        typer.echo(brief.to_string(index=False, float_format="%.3f"))
         typer.echo(f"\n{folder / 'study.csv'}\n{folder / 'study.html'}")
 
 
@@ -269,14 +310,16 @@ def report(
 
 @app.command()
 def models() -> None:
-    """List the models, what each is, and its settings."""
+    """List the models, what each is, what is known of its posterior, and its settings."""
+    from vi_vs_mcmc import plugins
     from vi_vs_mcmc.plugins import described, load, settings_of
-    from vi_vs_mcmc.plugins import models as known
 
-    for name in known():
+    for name in plugins.models():
         plugin = load(name)
         line, meanings = described(plugin)
         typer.echo(f"{name}: {line}")
+        if known := plugins.known(name):
+            typer.echo(textwrap.fill(known, 120, initial_indent="    ", subsequent_indent="    "))
         for setting in settings_of(plugin):
             typer.echo(f"    --set {setting}=    {meanings.get(setting, '')}")
 
@@ -355,29 +398,45 @@ def _finish(found: Any, page: Path, *, as_json: bool, strict: bool) -> None:
     raise typer.Exit(1 if strict and not calibrated else 0)
 
 
-def _settings(model: str, pairs: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE pairs as arguments; a value is JSON where it can be read as JSON, else a word."""
+def _settings(model: str, pairs: list[str] | None, columns: str | None = None) -> dict[str, Any]:
+    """KEY=VALUE pairs as arguments, and the columns; a value is JSON where it can be read as JSON, else a word."""
     from vi_vs_mcmc.errors import unknown
     from vi_vs_mcmc.plugins import load, settings_of
 
     known = settings_of(load(model))
     out = {}
     for pair in pairs or []:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise SettingError(f"--set {pair!r}: want KEY=VALUE, for instance components=2")
+        key, text = _pair("--set", pair, "KEY=VALUE, for instance components=2")
         if key not in known:
             raise unknown("setting", key, known)
+        if key in out:
+            raise SettingError(f"setting {key!r} is given twice: --set {pair}")
         try:
             out[key] = json.loads(text)
         except json.JSONDecodeError:
             out[key] = text
+    if columns is not None:
+        if "columns" not in known:
+            raise SettingError(f"{model} has no setting columns; it has {', '.join(known) or 'none'}")
+        if "columns" in out:
+            raise SettingError("setting 'columns' is given twice: by --set and by --columns")
+        out["columns"] = _names(columns)
     return out
+
+
+def _pair(option: str, text: str, wanted: str) -> tuple[str, str]:
+    """KEY=VALUE in two."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SettingError(f"{option} {text!r}: want {wanted}")
+    return key, value
 
 
 def _folder(model: str, data: str | None) -> Path:
     """Where a run is written when nobody says."""
-    return Path("reports") / (model if data is None else f"{model}-{Path(data).stem}")
+    from vi_vs_mcmc.plugins import short
+
+    return Path("reports") / (short(model) if data is None else f"{short(model)}-{Path(data).stem}")
 
 
 def _names(text: str) -> list[str]:

@@ -15,8 +15,9 @@ from xarray import DataTree
 from vi_vs_mcmc import labels, posterior, record
 from vi_vs_mcmc.errors import SettingError, real, whole
 from vi_vs_mcmc.methods.cavi import CAVI, Optima
-from vi_vs_mcmc.methods.registry import Method, defaults, refuse, resolve, resolved
+from vi_vs_mcmc.methods.registry import Method, defaults, fitted, refuse, resolve, resolved
 from vi_vs_mcmc.metrics.importance import khat
+from vi_vs_mcmc.names import file_name
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.programs import make_room
@@ -56,13 +57,13 @@ def fit(
         NumericalError: the numbers left the finite ones.
     """
     _problem(problem)
+    _ = problem.compared  # what is wrong with the program or its sites
     chosen = resolve(method)
     refuse(problem, chosen)
     chains, draws = whole("chains", chains), whole("draws", draws)
     seed = chosen_seed(seed)
     make_room()
-    tree = chosen.fit(problem, jax.random.key(seed), chains=chains, draws=draws, progress=_stage(progress, chosen.name))
-    tree.attrs["seed"] = seed
+    tree = fitted(problem, chosen, seed, chains=chains, draws=draws, progress=_stage(progress, chosen.name))
     if problem.exchangeable is None:
         return tree
     pivot = first_pivot(problem, tree, seed)
@@ -123,8 +124,7 @@ def compare(
     drawn = max(-(-TABLE_DRAWS // chains), max_draws, draws)
     trees = {}
     for m in chosen:
-        note = _stage(progress, m.name)
-        trees[m.name] = m.fit(problem, jax.random.key(seed), chains=chains, draws=drawn, progress=note)
+        trees[m.name] = fitted(problem, m, seed, chains=chains, draws=drawn, progress=_stage(progress, m.name))
     modes = _optima(problem, [*chosen, judge], seed)
     run = Reference(problem, judge, trees, tolerance, seed, chains, modes, progress)
     found, trees = run.sampled(draws, max_draws)
@@ -160,7 +160,7 @@ def _optima(problem: Problem, methods: Sequence[Method], seed: int) -> Optima | 
     """What coordinate ascent found, from as many restarts as the keenest method made."""
     if problem.conjugate is None:
         return None
-    restarts = max(int(getattr(m, "restarts", 0)) for m in (*methods, CAVI()))
+    restarts = max(whole(f"restarts of {m.name}", getattr(m, "restarts", 0), 0) for m in (*methods, CAVI()))
     return CAVI(restarts=restarts).search(problem, jax.random.key(seed))
 
 
@@ -186,6 +186,10 @@ def admit(problem: Problem, methods: Sequence[Method], judge: Method) -> None:
         raise SettingError(
             f"{judge.name!r} is the reference and cannot be judged by itself; choose another --reference"
         )
+    files: dict[str, str] = {}
+    for name in (*names, judge.name):
+        if (other := files.setdefault(file_name(name), name)) != name:
+            raise SettingError(f"methods {other!r} and {name!r} would have one file, {file_name(name)}.nc; rename one")
+    _ = problem.compared  # a wrong site name, a discrete site
     for method in (*methods, judge):
         refuse(problem, method)
-    _ = problem.compared  # a wrong site name, a discrete site

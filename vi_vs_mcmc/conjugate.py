@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import jax
 from jax import Array
 
 Natural = Any  # {factor: leaves}: a natural parameter, or statistics in its shape
@@ -29,11 +30,11 @@ Rows = Any  # a pytree of arrays whose leading axis is the rows of the data
 class Coordinates(Protocol):
     """A bijection between coordinates v, in which a sampler moves, and the program's unconstrained u. A pytree."""
 
-    def to_program(self, v: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+    def to_program(self, v: Mapping[str, Array], /) -> tuple[dict[str, Array], Array]:
         """u, and log|du / dv|, ()."""
         ...
 
-    def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:
+    def from_program(self, u: Mapping[str, Array], /) -> dict[str, Array]:
         """v."""
         ...
 
@@ -90,7 +91,10 @@ class Conjugate(Protocol):
         ...
 
     def outcomes(self, batch: Rows) -> Any:
-        """Every value that the z of a row can take, leaves (values, rows, ...); zeros (1, rows) where there is no z."""
+        """Every value that the z of a row can take, leaves (values, rows, ...).
+
+        Zeros (1, rows) where there is no z; None where they are too many to list, or a continuum.
+        """
         ...
 
     def linked(self, m: Natural) -> Array:
@@ -140,3 +144,9 @@ class Conjugate(Protocol):
     def canonical(self, eta: Natural) -> Natural:
         """eta with exchangeable labels in one order; eta itself where no labels are exchangeable."""
         ...
+
+
+def without_local(model: Conjugate) -> bool:
+    """Whether no row has a z: q(theta) is then all there is of q."""
+    outcomes = jax.eval_shape(model.outcomes, model.rows)
+    return outcomes is not None and jax.tree.leaves(outcomes)[0].shape[0] == 1

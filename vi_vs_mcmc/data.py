@@ -73,7 +73,7 @@ class _Source:
     line: Callable[[int], int] | None = None  # data row from 0 -> line of the file
 
 
-def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int = 1) -> Table:
+def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int = 1, distances: bool = True) -> Table:
     """Read a table, take its numeric columns and check every cell.
 
     Args:
@@ -81,6 +81,7 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
             rows); a frame (pandas, polars, pyarrow); or a table that was read before.
         columns: names of the columns to take, in this order; all numeric ones where None.
         minimum_rows: the fewest rows that will do.
+        distances: whether to warn of columns in which distances between rows mean little, or covariances cannot be learned.
 
     Returns:
         The values (rows, columns) as float64, with names, a hash and warnings.
@@ -112,7 +113,7 @@ def read(source: Any, *, columns: Sequence[str] | None = None, minimum_rows: int
         ),
         name=found.label if found.label not in ("the array", "the frame") else found.label[4:],
         sha256=_fingerprint(head, values),
-        warnings=(*found.notes, *notes, *_cautions(values, taken)),
+        warnings=(*found.notes, *notes, *(_cautions(values, taken) if distances else ())),
     )
 
 

@@ -17,12 +17,13 @@ from xarray import DataTree
 
 from vi_vs_mcmc import flat
 from vi_vs_mcmc.against import Found, Measured
-from vi_vs_mcmc.metrics import DEEPER, OF_WIDTH
+from vi_vs_mcmc.metrics import OF_WIDTH, measures
 from vi_vs_mcmc.metrics.certificate import Certificate, certificate
 from vi_vs_mcmc.metrics.factorised import predicted_ratio, shrinkage_delinkage
-from vi_vs_mcmc.metrics.importance import corrected, khat_of, log_ratio, smoothed
+from vi_vs_mcmc.metrics.importance import corrected, khat_of, log_ratio
 from vi_vs_mcmc.metrics.marginals import POINTWISE, Marginals, limits, marginals
 from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.psis import smoothed
 
 LINEAR = 0.9  # share of a scalar's variance that coordinates must explain before a prediction is made from them
 MOST = 100  # scalars beyond which KL, a fit for each, is left out
@@ -59,7 +60,7 @@ def deepened(
                 ratio * spread,
             )
         point = bool(of.tree.attrs.get("point_estimate", 0))
-        for name, measure in DEEPER.items():
+        for name, measure in measures().items():
             if (point and name in OF_WIDTH) or (name == "kl" and len(part) > MOST):
                 continue
             with np.errstate(divide="ignore", invalid="ignore"):  # constant scalars divide by 0; they say nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import jax
@@ -12,12 +13,15 @@ from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.plugins import load, models
 from vi_vs_mcmc.posterior import versions
 from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.programs import cores
 
 
 def examine() -> Iterator[tuple[bool, str]]:
     """Each finding: whether it is good, and a line about it."""
     yield True, ", ".join(f"{name} {version}" for name, version in versions().items())
-    yield True, f"JAX computes on {', '.join(str(d) for d in jax.devices())}"
+    kinds = Counter(device.device_kind for device in jax.devices())
+    devices = ", ".join(f"{number} device{'s' if number > 1 else ''} of kind {kind}" for kind, number in kinds.items())
+    yield True, f"JAX computes on {devices}; {cores()} cores may be used"
     yield (
         bool(models()),
         f"models: {', '.join(models()) or 'none; was the package installed, not only copied?'}",

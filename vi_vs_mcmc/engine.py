@@ -6,8 +6,10 @@ tiles so that no (rows, latent states) array is kept; padding repeats a real row
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,16 +20,25 @@ from vi_vs_mcmc.conjugate import Conjugate, Natural, Rows
 from vi_vs_mcmc.errors import SettingError
 
 TILE = 4096  # rows of a tile, at most, and at least so many
-LEAST = 256
-CELLS = 2**16  # numbers that a tile's rows are expanded into: half of what a core keeps in its own cache
+LEAST = 128
+CELLS = 2**15  # numbers that a tile's rows are expanded into: a quarter of what a core keeps in its own cache
 LARGE = 2**26  # likewise on an accelerator, which wants much to do at once
+DEVICES = "devices"  # the axis along which tiles are spread
 
 
-class Tiles(NamedTuple):
-    """Rows in tiles of equal size, each number of a row beside that of the next row: what runs along them reads in order."""
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Tiles:
+    """Rows in tiles of equal size, each number of a row beside that of the next row: what runs along them reads in order.
 
-    rows: Rows  # leaves (tiles, ..., size)
+    Columns that lie so in a file are tiles without a copy.
+    """
+
+    rows: Rows  # leaves (..., tiles, size)
     weight: Array  # (tiles, size), 0 for padding
+    spread: bool = field(
+        default=False, metadata={"static": True}
+    )  # over devices: each has its own, and sums are added up
 
 
 def inner(a: Natural, b: Natural) -> Array:
@@ -43,33 +54,52 @@ def side_by_side(function, *trees):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], alone)
 
 
-def tile_size(model: Conjugate) -> int:
-    """Rows of a tile, a power of two: so many that what they are expanded into, to meet the coefficients, stays in cache."""
+def tile_size(model: Conjugate, starts: int = 1) -> int:
+    """Rows of a tile, a power of two: so many that what they are expanded into stays in cache.
+
+    That is, to meet the coefficients, a number for each along their longest axis, and by meeting them, one for each along
+    their last axis and of the starts that share a pass.
+    """
     coefficients = jax.tree.leaves(jax.eval_shape(model.coefficients, model.prior))
-    width = max(max(leaf.shape, default=1) for leaf in coefficients)
+    width = max(max((*leaf.shape, starts * leaf.shape[-1])) if leaf.ndim else starts for leaf in coefficients)
     cells, most = (CELLS, TILE) if jax.default_backend() == "cpu" else (LARGE, LARGE)
     return max(LEAST, min(most, 2 ** int(np.log2(cells / width))))
 
 
-def tiled(model: Conjugate, count: Array | int | None = None) -> Tiles:
-    """The rows of a model in tiles; of the rows the first `count` count, or all."""
+def tiled(model: Conjugate, count: Array | int | None = None, *, starts: int = 1, devices: int = 1) -> Tiles:
+    """The rows of a model in tiles, as many for each of the devices; of the rows the first `count` count, or all."""
     total = jax.tree.leaves(model.rows)[0].shape[0]
-    size = min(tile_size(model), max(total, 1))
-    number = -(-total // size)
+    size = min(tile_size(model, starts), max(-(-total // devices), 1))
+    number = -(-total // (size * devices)) * devices
     padding = number * size - total
 
     def cut(array: Array) -> Array:
         if padding:
             array = jnp.concatenate([array, jnp.repeat(array[:1], padding, 0)])
-        return jnp.moveaxis(array.reshape(number, size, *array.shape[1:]), 1, -1)
+        return jnp.moveaxis(array, 0, -1).reshape(*array.shape[1:], number, size)
 
     weight = jnp.arange(number * size) < (total if count is None else count)
-    return Tiles(jax.tree.map(cut, model.rows), weight.astype(float).reshape(number, size))
+    return Tiles(jax.tree.map(cut, model.rows), weight.astype(float).reshape(number, size), devices > 1)
 
 
-def batch(tile: Rows) -> Rows:
-    """The rows of one tile as a model takes them, leaves (size, ...)."""
-    return jax.tree.map(lambda array: jnp.moveaxis(array, -1, 0), tile)
+def in_float32(tiles: Tiles) -> Tiles:
+    """The tiles in single precision: products take half the time, and a sum over one tile is known to six digits."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tiles)
+
+
+def over_rows[T](function: Callable[[Rows, Array], T], zero: T, tiles: Tiles) -> T:
+    """zero + the sum of `function(batch, weight)` over the tiles, and over devices where they are spread.
+
+    A batch is the rows of one tile as a model takes them, leaves (size, ...), its weight (size,).
+    """
+
+    def body(sums: T, number: Array) -> tuple[T, None]:
+        tile = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, number, leaf.ndim - 2, False), tiles)
+        batch = jax.tree.map(lambda array: jnp.moveaxis(array, -1, 0), tile.rows)
+        return jax.tree.map(jnp.add, sums, function(batch, tile.weight)), None
+
+    sums = jax.lax.scan(body, zero, jnp.arange(len(tiles.weight)))[0]
+    return jax.lax.psum(sums, DEVICES) if tiles.spread else sums
 
 
 def total(model: Conjugate, m: Natural, tiles: Tiles | None = None) -> tuple[Array, Natural]:
@@ -82,23 +112,33 @@ def total(model: Conjugate, m: Natural, tiles: Tiles | None = None) -> tuple[Arr
     return value, back(slope)[0]
 
 
-def summed(model: Conjugate, coefficients: Any, tiles: Tiles) -> tuple[Array, Any]:
-    """sum_n l_n and its slope in the coefficients, over the tiles."""
+def summed(
+    model: Conjugate, coefficients: Any, tiles: Tiles, encode: Callable[[Rows], Rows] = lambda rows: rows
+) -> tuple[Array, Any]:
+    """sum_n l_n and its slope in the coefficients, over the tiles: in their precision within a tile, in float64 over tiles.
 
-    def weighted(coefficients: Any, tile: Rows, weight: Array) -> Array:
-        return jnp.sum(weight * model.local(coefficients, batch(tile)))
+    `encode` makes of a tile's rows what the model takes, where they are not so already.
+    """
+    seen = jax.tree.map(lambda leaf: leaf.astype(tiles.weight.dtype), coefficients)
 
-    def body(carry, tile):
-        return jax.tree.map(jnp.add, carry, jax.value_and_grad(weighted)(coefficients, *tile)), None
+    def weighted(seen: Any, batch: Rows, weight: Array) -> Array:
+        return jnp.sum(weight * model.local(seen, encode(batch)))
 
     zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, coefficients))
-    return jax.lax.scan(body, zero, tiles)[0]
+    with jax.default_matmul_precision("highest"):  # an accelerator would multiply float32 with three digits
+        return over_rows(lambda batch, weight: jax.value_and_grad(weighted)(seen, batch, weight), zero, tiles)
+
+
+@jax.jit
+def log_normaliser(model: Conjugate, eta: Natural) -> Array:
+    """A(eta), (); traced once for all who differentiate it."""
+    return model.log_normaliser(eta)
 
 
 def bound_and_map(model: Conjugate, eta: Natural, tiles: Tiles | None = None) -> tuple[Array, Natural]:
     """(ELBO(eta), F(eta)). One pass over the data."""
-    log_normaliser, m = jax.value_and_grad(model.log_normaliser)(eta)
-    return assembled(model, eta, log_normaliser, m, *total(model, m, tiles))
+    level, m = jax.value_and_grad(log_normaliser, argnums=1)(model, eta)
+    return assembled(model, eta, level, m, *total(model, m, tiles))
 
 
 def assembled(

@@ -24,13 +24,14 @@ class PeerError(ConnectionError):
     """Another process of the same fit has died, or cannot be reached. Exit code 5."""
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """A setting as a whole number, `least` or more; a SettingError where it is anything else."""
+def whole(name: str, value: Any, least: int = 1, most: float = float("inf")) -> int:
+    """A setting as a whole number, `least` to `most`; a SettingError where it is anything else."""
     if isinstance(value, Real) and not isinstance(value, bool):
         number = int(value) if isinstance(value, Integral) else float(value)
-        if number >= least and number.is_integer():
+        if least <= number <= most and number.is_integer():
             return int(number)
-    raise SettingError(f"{name} is {value!r}; want a whole number, {least} or more")
+    limits = f"{least} or more" if most == float("inf") else f"{least} to {most:.0f}"
+    raise SettingError(f"{name} is {value!r}; want a whole number, {limits}")
 
 
 def real(name: str, value: Any) -> float:

@@ -67,18 +67,18 @@ def evaluated(problem: Problem, u: np.ndarray) -> tuple[dict[str, np.ndarray], n
         u: rows of coordinates, (draws, U).
     """
     call, arrays = problem.bound
-    shapes = _shapes(problem)
+    shapes = coordinate_shapes(problem)
     ends = np.cumsum([int(np.prod(shape)) for _, shape in shapes])
     parts = np.split(u, ends[:-1], 1)
     leaves = {name: part.reshape(len(u), *shape) for (name, shape), part in zip(shapes, parts, strict=True)}
     return in_batches(partial(_evaluated, call, arrays), leaves)
 
 
-def _shapes(problem: Problem) -> list[tuple[str, tuple[int, ...]]]:
-    """The shape of u of each latent site."""
+def coordinate_shapes(problem: Problem) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Names and shapes of u, in the order of the latent sites."""
     values = {name: jax.ShapeDtypeStruct(site.shape, float) for name, site in problem.latent.items()}
     shapes = jax.eval_shape(lambda theta: unconstrain(problem.supports, theta)[0], values)
-    return [(name, shapes[name].shape) for name in problem.latent]
+    return tuple((name, shapes[name].shape) for name in problem.latent)
 
 
 def abreast(arrays: Any, most: int = ABREAST) -> int:
@@ -91,3 +91,13 @@ def abreast(arrays: Any, most: int = ABREAST) -> int:
 def _evaluated(call: Call, arrays, u: dict[str, Array]):
     one = lambda x: (call.constrain(arrays, x), call.log_density(arrays, x))
     return jax.lax.map(one, u, batch_size=abreast(arrays))
+
+
+def systematic(weight: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices in ascending order, (number,), of draws taken in proportion to their weights: each floor or ceil(number w) times.
+
+    Source: Douc, Cappe and Moulines (2005), Comparison of resampling schemes for particle filtering.
+    """
+    total = np.cumsum(weight)
+    points = (np.arange(number) + rng.random()) / number
+    return np.minimum(np.searchsorted(total / total[-1], points, side="right"), len(weight) - 1)

@@ -6,12 +6,20 @@ A thread each, and not one call after the other: JAX runs what one thread asks o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import jax
 
-from vi_vs_mcmc.passes import pool, workers
 from vi_vs_mcmc.precision import in_float64
+from vi_vs_mcmc.programs import cores
+
+
+@cache
+def pool(number: int) -> ThreadPoolExecutor:
+    """Threads for so many groups."""
+    return ThreadPoolExecutor(number, "group")
 
 
 class Groups:
@@ -22,8 +30,8 @@ class Groups:
     """
 
     def __init__(self, members: int):
-        cores = len(workers()) if jax.default_backend() == "cpu" else 1
-        self.number = max(number for number in range(1, min(members, cores) + 1) if members % number == 0)
+        most = cores() if jax.default_backend() == "cpu" else 1
+        self.number = max(number for number in range(1, min(members, most) + 1) if members % number == 0)
         self._size = members // self.number
         self._compiled = False
 

@@ -8,11 +8,15 @@ with y the features of a component (its entries in every site that carries the l
 spread. The logarithm lets one wild entry of an empty component count for little. The cost sees a draw's components one by
 one, so a permuted draw gets the permuted assignment: any relabelling is undone exactly.
 
+A matrix from label to label, such as the transitions of a hidden Markov model, has the dimensions DIM and DIM_2: both follow the
+labels, and the feature of a label is its own entry, on the diagonal.
+
 Source: Stephens (2000), Dealing with label switching in mixture models, JRSS B 62; Papastamoulis (2016), JSS 69, section 2.3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,12 +127,27 @@ def refine(tree: DataTree, dim: str, pivot: Pivot) -> Pivot:
 
 
 def match(values: dict[str, np.ndarray], to: dict[str, np.ndarray]) -> np.ndarray:
-    """Which component of `values` stands at each place of `to`: the least squared distance, features scaled alike, (K,)."""
+    """Which component of `values` stands at each place of `to`: the least squared distance, features scaled alike, (K,).
+
+    Labels run along the first axis of each site; of a matrix from label to label only the diagonal is given.
+    """
     stack = lambda of: np.concatenate([np.reshape(of[site], (len(of[site]), -1)) for site in values], 1)
     own, theirs = stack(values), stack(to)
     scale = np.maximum(theirs.std(0), np.finfo(float).tiny)
     cost = (((theirs[:, None] - own[None]) / scale) ** 2).sum(-1)
     return linear_sum_assignment(cost)[1]
+
+
+def axes(dims: Sequence[str], dim: str) -> list[int]:
+    """The axes of a site along which its labels run: none, one, or two of a matrix from label to label."""
+    return [dims.index(name) for name in (dim, f"{dim}_2") if dim in dims and name in dims]
+
+
+def reordered(value: np.ndarray, along: Sequence[int], order: np.ndarray) -> np.ndarray:
+    """A site with its labels in another order, (K,), along each of its axes that carries them."""
+    for axis in along:
+        value = np.take(value, order, axis)
+    return value
 
 
 def _features(tree: DataTree, dim: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -140,6 +159,8 @@ def _features(tree: DataTree, dim: str) -> tuple[np.ndarray, tuple[str, ...]]:
         if dim not in site.dims:
             continue
         values = site.transpose(*SAMPLE, dim, ...).values
+        if f"{dim}_2" in site.dims:
+            values = np.moveaxis(site.transpose(*SAMPLE, dim, f"{dim}_2", ...).values.diagonal(0, 2, 3), -1, 2)
         if values.ndim == 5 and values.shape[3] == values.shape[4]:
             row, column = np.tril_indices(values.shape[3])
             values = values[..., row, column]
@@ -168,8 +189,8 @@ def _follow(tree: DataTree, dim: str, order: np.ndarray) -> None:
         group = group.drop_vars(own)
         for variable in group.data_vars:
             if dim in group[variable].dims:
-                axis = group[variable].dims.index(dim)
-                group[variable] = group[variable].copy(data=np.take(group[variable].values, order, axis))
+                along = axes([str(d) for d in group[variable].dims], dim)
+                group[variable] = group[variable].copy(data=reordered(group[variable].values, along, order))
         tree[name] = DataTree(group)
 
 
@@ -201,9 +222,12 @@ def _orders(flat: np.ndarray, pivot: Pivot, *, squares: bool = False) -> np.ndar
 
 
 def _reordered(site, dim: str, order: np.ndarray):
-    lead = site.transpose(*SAMPLE, dim, ...)
-    index = order.reshape(*order.shape, *(1,) * (lead.ndim - 3))
-    return lead.copy(data=np.take_along_axis(lead.values, index, 2)).transpose(*site.dims)
+    out = site
+    for axis in axes(site.dims, dim):
+        lead = out.transpose(*SAMPLE, site.dims[axis], ...)
+        index = order.reshape(*order.shape, *(1,) * (lead.ndim - 3))
+        out = lead.copy(data=np.take_along_axis(lead.values, index, 2)).transpose(*site.dims)
+    return out
 
 
 def _moved(order: np.ndarray) -> Moved:

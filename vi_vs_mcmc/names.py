@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 SPOKEN = {
     "nuts": "NUTS",
     "gibbs": "Gibbs",
@@ -50,6 +53,13 @@ def signed(value: float, digits: int = 2) -> str:
     return text.replace("-", "\u2212") if float(text) else text.lstrip("-")
 
 
+def apart(value: float, limit: float) -> tuple[str, str]:
+    """A number and its limit, with two decimals, or as many more (up to four) as tell them apart."""
+    pairs = ((signed(value, digits), signed(limit, digits)) for digits in (2, 3, 4))
+    first = next(pairs)
+    return first if value == limit or first[0] != first[1] else next((p for p in pairs if p[0] != p[1]), first)
+
+
 def between(low: float, high: float, digits: int = 2) -> str:
     """An interval in brackets that does not break across lines."""
     return f"[{signed(low, digits)},\u00a0{signed(high, digits)}]"
@@ -63,3 +73,10 @@ def count(number: int) -> str:
 def file_name(method: str) -> str:
     """A method's name as a file's: `svi:AutoNormal` -> `svi-AutoNormal`; anything a path could trip over becomes `-`."""
     return "".join(c if c.isalnum() or c in "._ ()+-" else "-" for c in method).strip(". ") or "posterior"
+
+
+def called(source: str | Path) -> str:
+    """What a posterior from a file is called: the file's name, without what makes it a pattern of several."""
+    path = Path(source)
+    own = re.sub(r"[*?\[\]]", "", path.stem).strip("-_. ")
+    return own or file_name(path.absolute().parent.name)

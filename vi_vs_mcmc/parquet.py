@@ -15,8 +15,8 @@ import numpy as np
 
 from vi_vs_mcmc.errors import DataError, SettingError, unknown
 
-BLOCK = 2**17  # rows that are worked on at once: a few MB, so that memory does not depend on the file
-AHEAD = 2  # blocks read ahead of the one at work
+BLOCK = 2**18  # rows that are worked on at once: a few MB, so that memory does not depend on the file
+AHEAD = 3  # blocks read ahead of the one at work
 SAMPLED = 20_000  # rows, evenly spaced, that starts are drawn from and pages show
 
 
@@ -54,8 +54,10 @@ class Rows:
             self, groups=tuple(group for group, own in zip(self.groups, owner, strict=True) if own == number)
         )
 
-    def blocks(self) -> Iterator[np.ndarray]:
+    def blocks(self, *, checked: bool = True) -> Iterator[np.ndarray]:
         """All rows in order, in arrays (BLOCK, columns), the last one shorter; read by a thread, AHEAD of their use.
+
+        Column by column in memory, as they are in the file and as tiles want them. Rows that one pass has checked need no other.
 
         Raises:
             DataError: a file changed since it was opened, a cell is missing or infinite, or a file cannot be read.
@@ -74,7 +76,7 @@ class Rows:
 
         def read() -> None:
             try:
-                for block in self._whole():
+                for block in self._whole(checked):
                     if not put(block):
                         return
                 put(None)
@@ -92,24 +94,27 @@ class Rows:
             stopped.set()
             reader.join()
 
-    def _whole(self) -> Iterator[np.ndarray]:
+    def _whole(self, checked: bool) -> Iterator[np.ndarray]:
         """Blocks of BLOCK rows from batches of any size."""
         block, filled = None, 0
-        for batch in self._batches():
-            at = 0
-            while at < len(batch):
+        for batch in self._batches(checked):
+            at, number = 0, len(batch[0])
+            while at < number:
                 if block is None:
-                    block, filled = np.empty((BLOCK, len(self.columns)), batch.dtype), 0
-                take = min(BLOCK - filled, len(batch) - at)
-                block[filled : filled + take] = batch[at : at + take]
+                    kind = np.float32 if all(column.dtype == np.float32 for column in batch) else np.float64
+                    block, filled = np.empty((len(batch), BLOCK), kind), 0
+                take = min(BLOCK - filled, number - at)
+                for row, column in zip(block, batch, strict=True):
+                    row[filled : filled + take] = column[at : at + take]
                 filled, at = filled + take, at + take
                 if filled == BLOCK:
-                    yield block
+                    yield block.T
                     block = None
         if block is not None:
-            yield block[:filled]
+            yield block[:, :filled].T
 
-    def _batches(self) -> Iterator[np.ndarray]:
+    def _batches(self, checked: bool) -> Iterator[list[np.ndarray]]:
+        """The columns of so many rows at a time, each (rows,)."""
         import pyarrow.parquet as parquet
         from pyarrow import ArrowException
 
@@ -121,11 +126,11 @@ class Rows:
                 with parquet.ParquetFile(path) as file:
                     for group in groups:  # one call each: a call for all keeps what it has read until its end
                         for batch in file.iter_batches(BLOCK, row_groups=[group.number], columns=list(self.columns)):
-                            values = _values(batch, self.columns)
-                            if not np.isfinite(values).all():
-                                raise _not_finite(values, self.columns, path, row)
-                            row += len(values)
-                            seen += len(values)
+                            values = [batch.column(name).to_numpy(zero_copy_only=False) for name in self.columns]
+                            if checked and not all(np.isfinite(column).all() for column in values):
+                                raise _not_finite(np.stack(values, 1), self.columns, path, row)
+                            row += batch.num_rows
+                            seen += batch.num_rows
                             yield values
             except (ArrowException, OSError) as error:
                 raise DataError(f"{path.name} cannot be read: {str(error).splitlines()[0]}") from error
@@ -206,15 +211,6 @@ def _by_file(groups: Sequence[RowGroup]) -> Iterator[list[RowGroup]]:
     """Groups of one file together, in order."""
     for _, found in itertools.groupby(groups, lambda group: group.path):
         yield list(found)
-
-
-def _values(batch: Any, columns: Sequence[str]) -> np.ndarray:
-    """(rows, columns), float32 where every column is, else float64; a missing cell is NaN."""
-    kind = np.float32 if all(batch.schema.field(name).type == "float" for name in columns) else np.float64
-    out = np.empty((batch.num_rows, len(columns)), kind)
-    for j, name in enumerate(columns):
-        out[:, j] = batch.column(name).to_numpy(zero_copy_only=False)
-    return out
 
 
 def _not_finite(values: np.ndarray, columns: Sequence[str], path: Path, first: int) -> DataError:

@@ -1,89 +1,81 @@
-"""A pass over the rows by all cores, or by several devices: each sums its own share, and only the sums are put together."""
+"""A pass over the rows by all devices: each sums its own share in one program, and only the sums travel."""
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from vi_vs_mcmc import engine
 from vi_vs_mcmc.conjugate import Conjugate
+from vi_vs_mcmc.programs import cores
 
-Device = Any  # a jax.Device
-Part = tuple[Conjugate, engine.Tiles, Device]  # a model over its first row, its tiles, and where they are
-WORTH = 2e6  # products of a row with a coefficient, in a pass; fewer are done before a second worker has begun
+WORTH = 2e6  # products of a row with a coefficient, in a pass; fewer are done before a second device has begun
 
 
-def workers() -> list[Device]:
-    """The device of each worker: all that there are, or the only CPU once for each core."""
+def laid_out(model: Conjugate, starts: int) -> tuple[Conjugate, engine.Tiles]:
+    """The model and its rows in tiles; where a pass is worth it, over all devices of this process, and the model over one row."""
+    rows = len(jax.tree.leaves(model.rows)[0])
+    coefficients = jax.tree.leaves(jax.eval_shape(model.coefficients, model.prior))
+    much = rows * starts * sum(leaf.size for leaf in coefficients) >= WORTH
+    if much:
+        tell_of_one_core(rows)
+    tiles = _tiled(model, starts, len(jax.local_devices()) if much else 1)
+    if not tiles.spread:
+        return model, tiles
+    where = jax.tree.map(lambda spec: NamedSharding(_mesh(), spec), _of_tiles(tiles))
+    return model.over(jax.tree.map(lambda leaf: leaf[:1], model.rows)), jax.device_put(tiles, where)
+
+
+def tell_of_one_core(rows: int) -> None:
+    """A warning where passes over so many rows will leave cores idle."""
     devices = jax.local_devices()
-    if len(devices) > 1 or devices[0].platform != "cpu":
-        return devices
-    return devices * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if devices[0].platform == "cpu" and len(devices) == 1 < cores():
+        warnings.warn(
+            f"passes over {rows} rows will use one of {cores()} cores, for JAX began with one device: call "
+            "vi_vs_mcmc.use_every_core() before anything is computed",
+            stacklevel=3,
+        )
+
+
+def over_tiles[R](function: Callable[..., R], tiles: engine.Tiles, *same: Any) -> R:
+    """`function(tiles, *same)`; where tiles are spread, by every device with its own, and all must come to the same."""
+    return _everywhere(function, tiles, _of_tiles(tiles), P(), same) if tiles.spread else function(tiles, *same)
+
+
+def apart[R](function: Callable[..., R], shares: Any, *same: Any) -> R:
+    """`function(share, *same)` by every device with its part of the leading axes of `shares`; results along leading axes."""
+    return _everywhere(function, shares, P(engine.DEVICES), P(engine.DEVICES), same)
+
+
+def _everywhere(function: Callable[..., Any], shares: Any, into: Any, out: P, same: tuple[Any, ...]) -> Any:
+    specs = (into, *(P() for _ in same))
+    return jax.shard_map(function, mesh=_mesh(), in_specs=specs, out_specs=out, check_vma=False)(shares, *same)
+
+
+def _of_tiles(tiles: engine.Tiles) -> Any:
+    return jax.tree.map(lambda leaf: P(*[None] * (leaf.ndim - 2), engine.DEVICES), tiles)
+
+
+def placed(parts: Sequence[np.ndarray]) -> Array:
+    """Arrays of one shape, one for each device, as one array with its leading axis over the devices."""
+    each = [jax.device_put(part[None], device) for part, device in zip(parts, jax.local_devices(), strict=True)]
+    where = NamedSharding(_mesh(), P(engine.DEVICES))
+    return jax.make_array_from_single_device_arrays((len(parts), *parts[0].shape), where, each)
 
 
 @cache
-def pool(number: int) -> ThreadPoolExecutor:
-    """Threads for so many workers; what one thread asks of XLA's CPU runs one after the other."""
-    return ThreadPoolExecutor(number, "pass")
+def _mesh() -> Mesh:
+    return Mesh(np.array(jax.local_devices()), (engine.DEVICES,))
 
 
-@dataclass(frozen=True)
-class Shards:
-    """The rows in as many parts as there are workers."""
-
-    parts: tuple[Part, ...]
-
-    def __call__(self, coefficients: Any) -> tuple[np.ndarray, Any]:
-        """sum_n l_n and its slope in the coefficients, leaves (R, ...); all workers at once."""
-        sums = pool(len(self.parts)).map(lambda part: _sum(part, coefficients), self.parts)
-        return jax.tree.map(lambda *each: sum(each[1:], each[0]), *sums)
-
-
-def shards(model: Conjugate, starts: int) -> Shards | None:
-    """The rows of a model over this process' workers; None where one is as good."""
-    devices = workers()
-    rows = len(jax.tree.leaves(model.rows)[0])
-    products = (
-        rows * starts * sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(model.coefficients, model.prior)))
-    )
-    if len(devices) == 1 or products < WORTH:
-        return None
-    size = engine.tile_size(model)
-    each = -(-rows // len(devices) // size) * size  # parts of one shape: one compilation serves them all
-    first = model.over(jax.tree.map(lambda leaf: leaf[:1], model.rows))
-    parts = []
-    for number, device in enumerate(devices):
-        count = min(max(rows - number * each, 0), each)
-        if count:
-            own = jax.tree.map(lambda leaf, at=number * each, n=count: _filled(leaf[at : at + n], each), model.rows)
-            parts.append((*jax.device_put((first, _tiled(model.over(own), count)), device), device))
-    return Shards(tuple(parts))
-
-
-def _sum(part: Part, coefficients: Any) -> tuple[np.ndarray, Any]:
-    model, tiles, device = part
-    with jax.enable_x64(True):  # a setting of each thread
-        return jax.tree.map(np.asarray, _summed(model, jax.device_put(coefficients, device), tiles))
-
-
-def _filled(rows: Array, size: int) -> Array:
-    """`size` rows, the last ones copies of the first."""
-    return jnp.concatenate([rows, jnp.repeat(rows[:1], size - len(rows), 0)])
-
-
-@jax.jit
-def _tiled(model: Conjugate, count: Array) -> engine.Tiles:
-    return engine.tiled(model, count)
-
-
-@jax.jit
-def _summed(model: Conjugate, coefficients: Any, tiles: engine.Tiles) -> tuple[Array, Any]:
-    return engine.side_by_side(lambda one: engine.summed(model, one, tiles), coefficients)
+@partial(jax.jit, static_argnums=(1, 2))
+def _tiled(model: Conjugate, starts: int, devices: int) -> engine.Tiles:
+    return engine.tiled(model, starts=starts, devices=devices)

@@ -18,7 +18,8 @@ import numpy as np
 import xarray as xr
 from xarray import DataArray, Dataset, DataTree
 
-from vi_vs_mcmc.errors import DataError, SettingError
+from vi_vs_mcmc import stan
+from vi_vs_mcmc.errors import DataError, SettingError, unknown
 from vi_vs_mcmc.problem import Problem
 
 PACKAGES = ("vi-vs-mcmc", "jax", "numpyro", "arviz-stats", "numpy", "plotly")
@@ -38,11 +39,18 @@ def dataset(
     """Values of sites as a Dataset: leading dims `lead`, then the site's own, with integer or given coordinates."""
     variables, coords = {}, {}
     for name, value in values.items():
+        if name not in problem.all_sites:
+            raise unknown("site of the program", name, problem.all_sites)
         dims = (*lead, *problem.site_dims(name))
+        if len(dims) != np.ndim(value):
+            raise SettingError(f"{prefix}{name} has shape {np.shape(value)}; want {len(dims)} dims, {', '.join(dims)}")
         variables[prefix + name] = (dims, np.asarray(value))
         for dim, size in zip(dims, np.shape(value), strict=True):
             coords[dim] = np.asarray(problem.coords.get(dim, np.arange(size)))
-    return Dataset(variables, coords)
+    try:
+        return Dataset(variables, coords)
+    except ValueError as error:  # two sizes of one dimension
+        raise SettingError(f"values of the sites do not fit together: {error}") from error
 
 
 def build(
@@ -50,13 +58,13 @@ def build(
     method: str,
     draws: Mapping[str, np.ndarray],
     *,
-    seed: int,
-    settings: Mapping[str, Any],
-    status: str,
-    status_sentence: str,
-    wall_seconds: float,
-    work: str,
-    passes: int,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    status: str = "ok",
+    status_sentence: str = "",
+    wall_seconds: float | None = None,
+    work: str | None = None,
+    passes: int | None = None,
     sample_stats: Mapping[str, np.ndarray] | None = None,
     variational: Dataset | None = None,
     attrs: Mapping[str, Any] | None = None,
@@ -67,19 +75,23 @@ def build(
         problem: what was fitted.
         method: its name.
         draws: (chain, draw, *site) by site.
-        seed: the run is determined by it.
+        seed: the run is determined by it; `fit` and `compare` write theirs.
         settings: the method's settings.
         status: "ok", "converged" or "not converged".
         status_sentence: why, with the numbers.
-        wall_seconds: compilation included.
+        wall_seconds: compilation included; `fit` and `compare` write what they saw where it is not given.
         work: what was done, in words.
         passes: over the data by the fit alone; chains, starts and restarts run side by side and count once.
         sample_stats: (chain, draw) by name.
-        variational: final parameters, closed-form moments, the ELBO's trace.
+        variational: final parameters, closed-form moments, the ELBO's trace; of a VI method an empty Dataset at least, which
+            says that draws are independent. Without it they are a chain's.
         attrs: more, such as `elbo`.
     """
     groups = {"/posterior": dataset(problem, draws)}
     if sample_stats:
+        for name, value in sample_stats.items():
+            if np.ndim(value) != len(SAMPLE):
+                raise SettingError(f"{name} has shape {np.shape(value)}; want (chain, draw)")
         groups["/sample_stats"] = Dataset({k: (SAMPLE, np.asarray(v)) for k, v in sample_stats.items()})
     if problem.table is not None:
         groups["/observed_data"] = observed(problem)
@@ -88,13 +100,11 @@ def build(
     tree = DataTree.from_dict(groups)
     tree.attrs = {
         "method": method,
-        "settings": json.dumps(dict(settings)),
+        "settings": json.dumps(dict(settings or {})),
         "seed": seed,
         "status": status,
         "status_sentence": status_sentence,
-        "wall_seconds": wall_seconds,
-        "work": work,
-        "passes": passes,
+        **{n: v for n, v in (("wall_seconds", wall_seconds), ("work", work), ("passes", passes)) if v is not None},
         "versions": json.dumps(versions()),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **_marginal_bound(sample_stats or {}),
@@ -169,7 +179,8 @@ def load(path: str | Path) -> DataTree:
     path = Path(path)
     if path.is_dir():
         raise DataError(
-            f"{path} is a folder; want a posterior saved as netCDF by ArviZ, such as {path}/posteriors/nuts.nc"
+            f"{path} is a folder; want a posterior saved as netCDF by ArviZ, such as {path}/posteriors/nuts.nc, or a folder "
+            "of csv files of Stan's, and it holds none"
         )
     if not path.is_file():
         raise DataError(f"no file {path}; want a posterior saved as netCDF by ArviZ")
@@ -183,7 +194,7 @@ def load(path: str | Path) -> DataTree:
 
 
 def read(source: DataTree | str | Path, name: str) -> DataTree:
-    """A posterior as it is, or that of a netCDF file.
+    """A posterior as it is, that of a netCDF file, or that of Stan's csv files.
 
     Raises:
         DataError: neither of the two, or a file that cannot be read.
@@ -191,7 +202,8 @@ def read(source: DataTree | str | Path, name: str) -> DataTree:
     if isinstance(source, DataTree):
         return source
     if isinstance(source, str | Path):
-        return load(source)
+        chains = stan.files(source)
+        return stan.load(chains) if chains else load(source)
     raise DataError(
         f"{name} is of type {type(source).__name__}; want a DataTree with a group 'posterior', or the netCDF file of one"
     )
@@ -225,6 +237,8 @@ def _marginal_bound(stats: Mapping[str, np.ndarray]) -> dict[str, float]:
     if not {"log_p", "log_q"} <= set(stats):
         return {}
     log_ratio = np.asarray(stats["log_p"]) - np.asarray(stats["log_q"])
+    if not np.isfinite(log_ratio).all():  # no bound, or one without an error
+        return {}
     error = log_ratio.std(ddof=1) / np.sqrt(log_ratio.size)
     return {"elbo_marginal": float(log_ratio.mean()), "elbo_marginal_se": float(error)}
 

@@ -21,7 +21,7 @@ from numpyro.infer.util import constrain_fn, potential_energy
 
 from vi_vs_mcmc.conjugate import Conjugate
 from vi_vs_mcmc.data import Table
-from vi_vs_mcmc.errors import DataError, SettingError
+from vi_vs_mcmc.errors import DataError, NumericalError, SettingError
 from vi_vs_mcmc.precision import in_float64
 
 _NO_NUMBERS = {"O": "Python objects", "U": "text", "S": "text", "T": "text", "M": "dates", "m": "durations"}
@@ -36,6 +36,7 @@ class Site:
     support: Any  # a NumPyro constraint; None for a deterministic site
     plates: tuple[tuple[int, str], ...]  # (axis from the right of the batch shape, name)
     event_dim: int
+    computed_support: bool = False  # the support is not a constant of the program: another value may move it
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class Problem:
         table: the data as read, where they came from a table.
         title: the name and what sets this one apart, for a heading.
         priors: the priors in words.
+        known: what is known of the compared scalars, by label: objects with mean, sd and their errors, mcse_mean and mcse_sd.
         cautions: what the reader should know of these settings: (fact, what follows, remedy or None).
     """
 
@@ -76,6 +78,7 @@ class Problem:
     table: Table | None = None
     title: str = ""
     priors: str | None = None
+    known: Mapping[str, Any] | None = None
     cautions: tuple[tuple[str, str, str | None], ...] = ()
     memory: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)  # searches that several methods share
 
@@ -105,14 +108,24 @@ class Problem:
 
         try:
             jax.eval_shape(run)  # shapes without arithmetic, hence without compiling it
-        except AssertionError as error:
-            if "unique names" not in str(error):  # an assertion of the program's own
-                raise
-            raise SettingError(f"program {self.name!r}: {error}; rename the site or the plate") from None
-        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(_supports(found))):
-            run()  # a support that is computed, such as an interval whose end is an argument
+            computed = {name for name, site in found.items() if _is_latent(site) and _is_traced(site["fn"].support)}
+            if computed:
+                run()  # a support that is computed, such as an interval whose end is an argument
+        except (SettingError, DataError, NumericalError):
+            raise
+        except Exception as error:  # the program is the user's, and may do anything
+            remedy = "; rename the site or the plate" if "unique names" in str(error) else ""
+            text = str(error).strip().splitlines()
+            why = str(error) if remedy else ": ".join([type(error).__name__, *text[:1]])
+            raise SettingError(f"program {self.name!r}: {why}{remedy}") from error
         trace = found
         for name, site in trace.items():
+            site["computed_support"] = name in computed
+            if site["type"] == "plate" and site["value"] is not None and len(site["value"]) < site["args"][0]:
+                raise SettingError(
+                    f"program {self.name!r}: plate {name!r} takes {len(site['value'])} of {site['args'][0]} rows at a time, and "
+                    "a posterior is one given all of them; leave out subsample_size"
+                )
             if _is_latent(site) and site["fn"].support.is_discrete:
                 raise SettingError(
                     f"site {name!r} is discrete, and NUTS and SVI move continuous sites only; sum it out of the program "
@@ -135,7 +148,8 @@ class Problem:
             if latent or site["type"] == "deterministic":
                 plates = tuple((frame.dim, frame.name) for frame in site["cond_indep_stack"]) if latent else ()
                 support, event_dim = (site["fn"].support, site["fn"].event_dim) if latent else (None, 0)
-                found[name] = Site(name, tuple(np.shape(site["value"])), support, plates, event_dim)
+                shape = tuple(np.shape(site["value"]))
+                found[name] = Site(name, shape, support, plates, event_dim, site["computed_support"])
         _nameable({name: self._dims(site) for name, site in found.items()})
         return found
 
@@ -162,12 +176,16 @@ class Problem:
     @cached_property
     def compared(self) -> tuple[str, ...]:
         """Names of the compared sites."""
-        if self.sites is None:
-            return tuple(self.latent)
-        missing = [s for s in self.sites if s not in self.all_sites]
-        if missing:
+        chosen = tuple(self.latent if self.sites is None else self.sites)
+        if missing := [s for s in chosen if s not in self.all_sites]:
             raise SettingError(f"no site {missing[0]!r} in the program; it has {', '.join(self.all_sites)}")
-        return tuple(self.sites)
+        if twice := [s for s in chosen if chosen.count(s) > 1]:
+            raise SettingError(f"site {twice[0]!r} is named twice")
+        if empty := [s for s in chosen if 0 in self.all_sites[s].shape]:
+            raise SettingError(
+                f"site {empty[0]!r} has shape {self.all_sites[empty[0]].shape}: there is nothing to compare"
+            )
+        return chosen
 
     def site_dims(self, name: str) -> tuple[str, ...]:
         """Dimension names of a site: those given, else its plates, else NAME_dim_i."""
@@ -279,8 +297,8 @@ def _is_latent(site: dict) -> bool:
     return site["type"] == "sample" and not site["is_observed"]
 
 
-def _supports(trace: Mapping[str, dict]) -> list[Any]:
-    return [site["fn"].support for site in trace.values() if _is_latent(site)]
+def _is_traced(support: Any) -> bool:
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(support))
 
 
 def _continuous(choose: Callable[[dict], Any]) -> Callable[[dict], Any]:

@@ -11,6 +11,9 @@ from pathlib import Path
 import jax
 from threadpoolctl import ThreadpoolController
 
+from vi_vs_mcmc.errors import SettingError
+
+SET = "xla_force_host_platform_device_count"  # by which `XLA_FLAGS` says how many devices a CPU is
 MAPS, LIMIT = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
 
 
@@ -23,6 +26,29 @@ def compile_quickly() -> None:
     if not entry_points(group="jax_plugins"):
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see single_threaded_blas
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_every_core() -> None:
+    """A CPU device for each core, so that one program passes over many rows on all of them; the command line does so itself.
+
+    To be called before the first array is made. Nothing is changed where `JAX_NUM_CPU_DEVICES` or `XLA_FLAGS` says how many.
+
+    Raises:
+        SettingError: JAX has begun, with another number.
+    """
+    if jax.config.jax_num_cpu_devices >= 0 or SET in os.environ.get("XLA_FLAGS", ""):
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", cores())
+    except RuntimeError as error:
+        raise SettingError(
+            "use_every_core() comes too late: JAX has begun with one CPU device; call it before any array is made"
+        ) from error
 
 
 @cache

@@ -15,6 +15,7 @@ from xarray import Dataset, DataTree
 from vi_vs_mcmc import labels, posterior, story
 from vi_vs_mcmc.against import Found
 from vi_vs_mcmc.cautions import cautions
+from vi_vs_mcmc.conjugate import without_local
 from vi_vs_mcmc.data import thin
 from vi_vs_mcmc.metrics.agreement import agreement
 from vi_vs_mcmc.metrics.importance import khat
@@ -76,6 +77,7 @@ def comparison(
     problem: Problem | None = None,
     sites: tuple[str, ...] = (),
     exchangeable: str | None = None,
+    settings: dict[str, Any] | None = None,
     seed: int | None = None,
     command: str | None = None,
     embed_data: bool = True,
@@ -93,6 +95,7 @@ def comparison(
         problem: what was fitted, where it is known.
         sites: what was compared, where no problem says so.
         exchangeable: the dimension that was relabelled, where no problem says so.
+        settings: what was set, where no problem says so.
         seed: of the run.
         command: that does it again.
         embed_data: keep rows of the data.
@@ -110,7 +113,7 @@ def comparison(
     summary: dict[str, Any] = {
         "schema_version": SCHEMA,
         "kind": kind,
-        "problem": _problem(problem, sites, exchangeable),
+        "problem": _problem(problem, sites, exchangeable, settings or {}),
         "reference": _reference(found),
         "verdicts": verdicts,
         "cost": {name: _cost(name, tree, found) for name, tree in trees.items() if "wall_seconds" in tree.attrs},
@@ -162,16 +165,12 @@ def _for_record(problem: Problem, tree: DataTree, seed: int | None, *, embed_dat
     return out
 
 
-def _problem(problem: Problem | None, sites: tuple[str, ...], exchangeable: str | None) -> dict[str, Any]:
+def _problem(
+    problem: Problem | None, sites: tuple[str, ...], exchangeable: str | None, settings: dict[str, Any]
+) -> dict[str, Any]:
     if problem is None:
-        return {
-            "name": None,
-            "title": ", ".join(sites),
-            "settings": {},
-            "priors": None,
-            "exchangeable": exchangeable,
-            "dims": {},
-        }
+        of_files = {"name": None, "title": ", ".join(sites), "settings": settings, "priors": None}
+        return of_files | {"exchangeable": exchangeable, "dims": {}}
     return {
         "name": problem.name,
         "title": problem.title,
@@ -179,6 +178,7 @@ def _problem(problem: Problem | None, sites: tuple[str, ...], exchangeable: str 
         "priors": problem.priors,
         "exchangeable": problem.exchangeable,
         "dims": {name: list(problem.site_dims(name)) for name in problem.compared},
+        "local": problem.conjugate is not None and not without_local(problem.conjugate),
     }
 
 
@@ -284,6 +284,9 @@ def _truth(problem: Problem | None, found: Found) -> dict[str, Any] | None:
     if dim is None:
         return dict(problem.truth)
     sites = found.tree["posterior"].to_dataset()
-    means = {site: sites[site].mean(posterior.SAMPLE).values for site in problem.truth}
-    order = labels.match({s: np.asarray(v) for s, v in problem.truth.items()}, means)
-    return {site: np.asarray(value)[order] for site, value in problem.truth.items()}
+    along = {site: labels.axes(problem.site_dims(site), dim) for site in problem.truth}
+    of_label = lambda site, value: np.moveaxis(value.diagonal(), -1, 0) if len(along[site]) == 2 else value
+    own = {site: np.asarray(value) for site, value in problem.truth.items()}
+    means = {site: of_label(site, sites[site].mean(posterior.SAMPLE).values) for site, axes in along.items() if axes}
+    order = labels.match({site: of_label(site, own[site]) for site in means}, means)
+    return {site: labels.reordered(value, along[site], order) for site, value in own.items()}

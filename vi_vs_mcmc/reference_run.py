@@ -10,15 +10,17 @@ import jax
 import numpy as np
 from xarray import DataTree
 
-from vi_vs_mcmc import carried, evidence, labelfree, labels
-from vi_vs_mcmc.against import Found, Measured, look
+from vi_vs_mcmc import carried, evidence, labelfree, labels, posterior
+from vi_vs_mcmc.against import Found, Measured, constant, look
+from vi_vs_mcmc.conjugate import without_local
 from vi_vs_mcmc.deeper import deepened
-from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.errors import DataError, SettingError
 from vi_vs_mcmc.evidence.places import log_labels, spread
 from vi_vs_mcmc.labels import Pivot
 from vi_vs_mcmc.methods.cavi import CAVI, Optima
+from vi_vs_mcmc.methods.gate import accepted, speaking
 from vi_vs_mcmc.methods.nuts import NUTS
-from vi_vs_mcmc.methods.registry import Method
+from vi_vs_mcmc.methods.registry import Method, fitted
 from vi_vs_mcmc.metrics.health import DIVERGENT, ESS, RHAT, Check
 from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.modes import explored
@@ -64,6 +66,7 @@ class Reference:
     ):
         self._problem, self._judge, self._trees, self._tolerance = problem, judge, trees, tolerance
         self._key, self._chains, self._optima, self._progress = jax.random.key(seed), chains, optima, progress
+        self._seed = seed
         self._first = None if problem.exchangeable is None else first_pivot(problem, trees.get("cavi"), seed)
         self._free = carried.free(problem, trees)
         self._pivot: Pivot | None = None
@@ -81,7 +84,7 @@ class Reference:
         sampler = self._begun(judge)
         while True:
             if sampler is None:
-                tree = judge.fit(self._problem, self._key, chains=self._chains, draws=draws, progress=note)
+                tree = fitted(self._problem, judge, self._seed, chains=self._chains, draws=draws, progress=note)
             else:
                 careful: Method | None = judge.careful() if isinstance(judge, NUTS) else None
                 diverged = self._advanced(sampler, draws, careful)
@@ -89,8 +92,8 @@ class Reference:
                     again = f", again with smaller steps as {diverged} draws diverged"
                     judge, sampler = careful, self._begun(careful)
                     continue
-                tree = sampler.result()
-                tree.attrs["work"] += again
+                tree = self._result(sampler, draws)
+                tree.attrs["work"] = tree.attrs.get("work", "") + again
             seen = self._judged(tree)
             health, verdicts = seen.deciding.health, seen.deciding.verdicts
             wanted = (health.hopeful and not health.passed) or (health.passed and undecided(verdicts))
@@ -104,7 +107,8 @@ class Reference:
         Where it could begin again, it looks early: what is too many by then stays too many.
         """
         for number in (draws,) if careful is None else (min(EARLY, draws), draws):
-            sampler.sample(number, progress=self._stage(self._judge.name))
+            with speaking(self._problem, self._judge):
+                sampler.sample(number, progress=self._stage(self._judge.name))
             diverged = int(np.sum(sampler.joined("diverging").get("diverging", 0)))
             if diverged > DIVERGENT * self._chains * draws:
                 return diverged
@@ -123,7 +127,14 @@ class Reference:
         if not hasattr(judge, "begin"):
             return None
         note = self._stage(judge.name)
-        return judge.begin(self._problem, self._key, chains=self._chains, progress=note)  # pyright: ignore
+        with speaking(self._problem, judge):
+            return judge.begin(self._problem, self._key, chains=self._chains, progress=note)  # pyright: ignore
+
+    def _result(self, sampler: Any, draws: int) -> DataTree:
+        """The sampler's posterior, checked as any method's."""
+        with speaking(self._problem, self._judge):
+            tree = sampler.result()
+        return accepted(self._problem, self._judge, tree, chains=self._chains, draws=draws)
 
     def evidence(self, found: Found, trees: Mapping[str, DataTree], tails: Mapping[str, Any]) -> dict[str, Any] | None:
         """Every estimate of the log evidence that can be had, the best first, and each method's gap in its parts."""
@@ -153,6 +164,8 @@ class Reference:
             attrs = tree.attrs
             if "elbo" in attrs and not attrs.get("point_estimate", 0) and "log_evidence" not in attrs:
                 marginal, error = attrs.get("elbo_marginal"), attrs.get("elbo_marginal_se")
+                if attrs["method"] == "cavi" and problem.conjugate is not None and without_local(problem.conjugate):
+                    marginal, error = attrs["elbo"], 0.0  # the same number, known exactly
                 kept = out["labels"] - spread(problem, self._trees[name], self._pivot)
                 gaps[name] = evidence.gap(float(attrs["elbo"]), marginal, error, best, max(kept, 0.0))
         return out | {"gaps": gaps}
@@ -160,6 +173,10 @@ class Reference:
     def _judged(self, tree: DataTree) -> Seen:
         """One look, by labels where they carry a verdict, else by what needs none."""
         problem, dim = self._problem, self._problem.exchangeable
+        if constant(posterior.scalars(tree, problem.compared).values).all():
+            raise DataError(
+                f"every compared scalar is constant in the draws of {self._judge.name}: there is no spread to compare"
+            )
         moved, aligned, raw = None, self._trees, tree
         if dim is not None and self._first is not None:
             self._pivot = labels.refine(tree, dim, self._first)

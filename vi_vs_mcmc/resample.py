@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from xarray import DataArray, Dataset, DataTree
 
-from vi_vs_mcmc import posterior
+from vi_vs_mcmc import flat, posterior
 from vi_vs_mcmc.errors import DataError, whole
-from vi_vs_mcmc.metrics.importance import EQUAL, FEW, Weights, log_ratio, smoothed
+from vi_vs_mcmc.metrics.importance import log_ratio
+from vi_vs_mcmc.psis import EQUAL, FEW, Weights, smoothed
 
 DATA = ("observed_data", "constant_data")  # what the posterior is of, whoever computed it
 INSTEAD = "Start NUTS or Gibbs from it instead, or fit a wider family, such as lrvb or svi:AutoMultivariateNormal."
@@ -58,7 +59,7 @@ def resample(
     chains = sizes[0] if chains is None else whole("chains", chains)
     draws = sizes[1] if draws is None else whole("draws", draws, posterior.FEWEST)
     weights = _weights(tree, name)
-    chosen = _systematic(np.exp(weights.log_weight), chains * draws, np.random.default_rng(seed))
+    chosen = flat.systematic(np.exp(weights.log_weight), chains * draws, np.random.default_rng(seed))
     at = [DataArray(index.reshape(chains, draws), dims=posterior.SAMPLE) for index in np.divmod(chosen, sizes[1])]
     groups = {}
     for group in tree.children:
@@ -85,8 +86,8 @@ def _weights(tree: DataTree, name: str) -> Weights:
     sizes, ratios = _sizes(tree), log_ratio(tree)
     if ratios is None:
         raise DataError(
-            f"{name} keeps no log_p and log_q of its draws, and without them a draw has no weight; Laplace and point "
-            f"estimates have none. {INSTEAD}"
+            f"{name} keeps no log_p and log_q of its draws, and without them a draw has no weight; samplers, guides "
+            f"without a density and point estimates have none. {INSTEAD}"
         )
     stats = tree["sample_stats"].to_dataset()
     found = {stat: dict(stats[stat].sizes) for stat in ("log_p", "log_q")}
@@ -112,13 +113,6 @@ def _weights(tree: DataTree, name: str) -> Weights:
             f"would be as good as {weights.ess:.0f} by their weights, and not even that is sure. {INSTEAD}"
         )
     return weights
-
-
-def _systematic(weight: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices in ascending order, (number,)."""
-    total = np.cumsum(weight)
-    points = (np.arange(number) + rng.random()) / number
-    return np.minimum(np.searchsorted(total / total[-1], points, side="right"), len(weight) - 1)
 
 
 def _taken(group: Dataset, at: list[DataArray]) -> Dataset:

@@ -43,7 +43,7 @@ class Solution(NamedTuple):
 
 def covariance_product(model: Conjugate, eta: Natural, v: Natural) -> Natural:
     """V v, V = grad^2 A(eta) = Cov_q(t, t)."""
-    return jax.jvp(jax.grad(model.log_normaliser), (eta,), (v,))[1]
+    return jax.jvp(partial(jax.grad(engine.log_normaliser, argnums=1), model), (eta,), (v,))[1]
 
 
 def curvature_product(model: Conjugate, m: Natural, v: Natural, tiles: engine.Tiles | None = None) -> Natural:
@@ -57,7 +57,7 @@ def curvature_product(model: Conjugate, m: Natural, v: Natural, tiles: engine.Ti
 
 def solve(model: Conjugate, eta: Natural, b: Natural) -> Solution:
     """Conjugate gradients in the V inner product on (I - M V) w = b."""
-    m = jax.grad(model.log_normaliser)(eta)
+    m = jax.grad(engine.log_normaliser, argnums=1)(model, eta)
     by_v, by_m = (
         partial(covariance_product, model, eta),
         partial(curvature_product, model, m, tiles=engine.tiled(model)),
@@ -109,7 +109,7 @@ def respond(model: Conjugate, eta: Natural, directions: Natural) -> Response:
         eta: a fixed point of coordinate ascent.
         directions: C_h = grad_eta E_q[h] of each function, leaves (S, ...).
     """
-    m = jax.grad(model.log_normaliser)(eta)
+    m = jax.grad(engine.log_normaliser, argnums=1)(model, eta)
     found = jax.vmap(lambda c: solve(model, eta, curvature_product(model, m, c)))(directions)
     added = jax.vmap(lambda c: jax.vmap(lambda w: inner(c, w))(found.w))(directions)
     return Response(0.5 * (added + added.T), found.steps.max(), found.residual.max(), found.positive.all())
@@ -125,16 +125,19 @@ def newton(model: Conjugate, eta: Natural) -> tuple[Natural, Array]:
 
 @jax.jit
 def spectral_radius(model: Conjugate, eta: Natural, start: Natural) -> Array:
-    """The largest eigenvalue of dF/deta = M V, (), by powers from `start`: the rate at which coordinate ascent converges.
+    """The largest eigenvalue of dF/deta = M V, (), by powers of I + M V from `start`.
 
-    Near 1 the fixed point is nearly flat in some direction, and a response that is linear there says little.
+    Near 1 the fixed point is nearly flat in some direction, and a response that is linear there says little. In one block it is
+    the rate at which coordinate ascent converges. Several blocks have negative eigenvalues too, as large as the positive ones:
+    those say only that the blocks must be updated in turn, and the identity keeps the powers from finding them.
     """
-    m, tiles = jax.grad(model.log_normaliser)(eta), engine.tiled(model)
+    m, tiles = jax.grad(engine.log_normaliser, argnums=1)(model, eta), engine.tiled(model)
 
     def body(v: Natural, _):
         vv = covariance_product(model, eta, v)
         length = jnp.sqrt(inner(v, vv))
-        image = curvature_product(model, m, jax.tree.map(lambda x: x / length, vv), tiles)
-        return image, inner(image, jax.tree.map(lambda x: x / length, vv))
+        unit = jax.tree.map(lambda x: x / length, vv)
+        image = curvature_product(model, m, unit, tiles)
+        return jax.tree.map(lambda x, y: x / length + y, v, image), inner(image, unit)
 
     return jax.lax.scan(body, start, None, POWERS)[1][-1]

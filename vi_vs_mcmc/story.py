@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vi_vs_mcmc.metrics.health import Health
-from vi_vs_mcmc.names import bare, count, file_name, percent, signed, spoken, the
+from vi_vs_mcmc.names import apart, bare, count, file_name, percent, signed, spoken, the
 from vi_vs_mcmc.verdict import BIASED, CALIBRATED, INCONCLUSIVE, NO_VERDICT, NOT_CONVERGED, OVER, POINT, UNDER
 
 WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
@@ -30,16 +30,9 @@ def of_reference(name: str, health: Health) -> str:
     if "R-hat, largest" not in value:
         return "No scalar is left to check."
     least = min(value["bulk ESS, smallest"] or 0, value["tail ESS, smallest"] or 0)
-    facts = [
-        f"R\u2011hat at most {value['R-hat, largest']:.3f}",
-        f"at least {count(int(least))} effective draws",
-    ]
-    if health.divergences is not None:
-        facts.append(
-            ("no divergences", "one divergence")[health.divergences]
-            if health.divergences < 2
-            else f"{health.divergences} divergences"
-        )
+    facts = [f"R\u2011hat at most {value['R-hat, largest']:.3f}", f"at least {count(int(least))} effective draws"]
+    if (some := health.divergences) is not None:
+        facts.append(("no divergences", "one divergence")[some] if some < 2 else f"{some} divergences")
     return f"Passed its own checks, so the verdicts stand: {', '.join(facts)}."
 
 
@@ -124,7 +117,8 @@ def _first(summary: Summary) -> str:
     if words == (NOT_CONVERGED,):
         return "An unfinished optimiser can look like an overconfident family. Finish it before you judge."
     if words == (INCONCLUSIVE,):
-        return f"No difference beyond the tolerance is shown, but not every one is ruled out: {reference} needs more draws."
+        why = f"{reference} needs more draws" if _to_sample(summary) else "the methods\u2019 own draws are too few"
+        return f"No difference beyond the tolerance is shown, but not every one is ruled out: {why}."
     if words == (POINT,):
         return "A point estimate has no spread to compare."
     return f"Every sd is within {tolerance} of {reference}, and every mean within {_tolerated_mean(summary)}."
@@ -159,27 +153,26 @@ def _actions(summary: Summary) -> list[Summary]:
         why = f"Every mean is right; the furthest is off by {furthest:.2f} of a {plain} sd (tolerance {tolerance['mean']:g})."
         out.append(_do(f"Keep {listed([spoken(m) for m in centred])} for point estimates.", why, None))
     for m in over:
-        missed, where = percent(1 - verdicts[m]["coverage90_lowest"]), verdicts[m]["coverage90_lowest_parameter"]
-        why = f"At 90\u202f%, they miss up to {missed} of {name} instead of 10 (`{where}`)."
-        worst = verdicts[m]["worst_parameter"]
+        worst, missed = verdicts[m]["worst_parameter"], percent(1 - verdicts[m]["coverage90_worst"])
+        why = f"At 90\u202f%, that of `{worst}` misses {missed} of {name} instead of 10."
         out.append(_do(f"Do not quote {spoken(m)}\u2019s intervals, least of all for `{worst}`.", why, None))
     for m in having(BIASED):
         off, by = verdicts[m]["worst_bias_parameter"], signed(verdicts[m]["worst_bias"])
-        out.append(
-            _do(
-                f"Do not quote {spoken(m)}\u2019s mean of `{off}`.",
-                f"It is off by {by} {plain} sds.",
-                None,
-            )
-        )
+        out.append(_do(f"Do not quote {spoken(m)}\u2019s mean of `{off}`.", f"It is off by {by} {plain} sds.", None))
     for m in having(NOT_CONVERGED):
         sentence = verdicts[m]["status_sentence"]
         out.append(_do(f"Let {spoken(m)} finish first.", f"{sentence[:1].upper()}{sentence[1:]}.", None))
-    if having(INCONCLUSIVE):
-        names = listed([spoken(m) for m in having(INCONCLUSIVE)])
+    if longer := _to_sample(summary):
+        names = listed([spoken(m) for m in longer])
         why = "An interval shrinks as the square root of the number of draws."
         out.append(_do(f"Sample {name} longer to decide on {names}.", why, _longer(summary)))
     return out
+
+
+def _to_sample(summary: Summary) -> list[str]:
+    """Methods that more draws of the reference may decide on: the undecided ones whose own draws suffice."""
+    entries = summary["verdicts"].items()
+    return [m for m, v in entries if v["verdict"] == [INCONCLUSIVE] and not v.get("own_draws_too_few")]
 
 
 def _limited(summary: Summary) -> list[str]:
@@ -196,7 +189,7 @@ def _reserved(summary: Summary, method: str) -> str:
     """What contradicts a calibrated method, as a clause."""
     entry, (off, total), out = summary["verdicts"][method], beyond(summary, method), []
     if heavy(entry):
-        out.append(f"k\u2011hat is {entry['khat']:.2f}, above {entry.get('khat_threshold') or 0.7:.2f}")
+        out.append("k\u2011hat is {}, above {}".format(*apart(entry["khat"], entry.get("khat_threshold") or 0.7)))
     if off:
         some = f"{number(len(off))} of {number(total)} quantities without labels {'is' if len(off) == 1 else 'are'}"
         out.append(f"{some} beyond the tolerance, {furthest(summary, off[0])}")
@@ -220,8 +213,9 @@ def _reliable(entry: Summary) -> bool:
 
 
 def _reweigh(method: str, found: Summary) -> Summary:
+    khat, edge = apart(found["khat"], found["threshold"])
     why = (
-        f"k\u2011hat is {found['khat']:.2f}, below {found['threshold']:.2f}: importance weights leave "
+        f"k\u2011hat is {khat}, below {edge}: importance weights leave "
         f"{count(round(found['ess']))} effective draws of {count(found['draws'])}."
     )
     return _do(f"Or reweight {spoken(method)}\u2019s draws.", why, f"vm.resample({_open(method)}, seed=0)")
@@ -257,8 +251,10 @@ def _reference(summary: Summary) -> str:
 
 
 def _few(entry: Summary, which: str) -> str:
-    some = entry[which]
-    return f"at least {number(some)} of {entry['judged']} sds {'is' if some == 1 else 'are'}"
+    some, judged = entry[which], entry["judged"]
+    if some == judged:
+        return {1: "the one sd is", 2: "both sds are"}.get(some, f"all {number(some)} sds are")
+    return f"at least {number(some)} of {judged} sds {'is' if some == 1 else 'are'}"
 
 
 def _tolerated_mean(summary: Summary) -> str:

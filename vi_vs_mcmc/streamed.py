@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
+from itertools import batched
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -19,7 +17,7 @@ from vi_vs_mcmc.conjugate import Conjugate
 from vi_vs_mcmc.data import Table
 from vi_vs_mcmc.errors import DataError
 from vi_vs_mcmc.parquet import BLOCK, SAMPLED, Rows, open_rows
-from vi_vs_mcmc.passes import Device, pool, workers
+from vi_vs_mcmc.passes import apart, placed, tell_of_one_core
 from vi_vs_mcmc.peers import ALONE, Peers
 
 Note = Callable[[int, int], None]  # (rows read by this process, rows it will read)
@@ -45,6 +43,7 @@ class Source:
 
     def total(self, model: Conjugate, note: Note | None = None) -> Streamed:
         """What makes a pass over all rows of all processes."""
+        tell_of_one_core(self.rows.count)
         return Streamed(model, self.rows, self.peers, note)
 
 
@@ -99,39 +98,42 @@ class Streamed:
     note: Note | None = None
 
     def __call__(self, coefficients: Any) -> tuple[np.ndarray, Any]:
-        """For coefficients with leaves (R, ...). Every device works on blocks of its own."""
-        devices = workers()
-        few = self.model.over(jax.tree.map(lambda leaf: leaf[:1], self.model.rows))
-        of = [jax.device_put((few, coefficients), device) for device in devices]
-        nothing = jax.tree.map(lambda leaf: np.zeros(leaf.shape), coefficients)
-        starts = len(jax.tree.leaves(nothing)[0])
-        sums = [jax.device_put((np.zeros(starts), nothing), device) for device in devices]
-        add = pool(len(devices)).submit
-        at_work: list[Future | None] = [None] * len(devices)
-        done = 0
-        for turn, block in enumerate(self.rows.blocks()):
-            at = turn % len(devices)
-            if (last := at_work[at]) is not None:
-                sums[at] = last.result()  # no more blocks are held than there are workers
-            at_work[at] = add(_more, of[at][0], of[at][1], sums[at], block, devices[at])
-            done += len(block)
+        """For coefficients with leaves (R, ...): every device works on a block of its own while the next are read."""
+        few, devices = self.model.over(jax.tree.map(lambda leaf: leaf[:1], self.model.rows)), jax.local_device_count()
+        nothing = (
+            np.zeros(len(jax.tree.leaves(coefficients)[0])),
+            jax.tree.map(lambda leaf: np.zeros(leaf.shape), coefficients),
+        )
+        sums = jax.tree.map(lambda leaf: np.stack([leaf] * devices), nothing)
+        done, before = 0, None
+        for blocks in batched(self.rows.blocks(checked=False), devices):
+            counts = np.array([len(block) for block in blocks] + [0] * (devices - len(blocks)))
+            columns = [_filled(block).T for block in blocks]  # as they lie in memory
+            columns += columns[:1] * (devices - len(blocks))
+            jax.block_until_ready(before)  # no more blocks are held than those at work and those that wait
+            before, sums = sums, _added(sums, placed(columns), counts, few, coefficients)
+            done += int(counts.sum())
             if self.note is not None:
                 self.note(done, self.rows.count)
-        sums = [before if last is None else last.result() for before, last in zip(sums, at_work, strict=True)]
-        return self.peers.added(jax.tree.map(lambda *each: sum(np.asarray(part) for part in each), *sums))
+        return self.peers.added(jax.tree.map(lambda each: np.asarray(each).sum(0), sums))
 
 
-def _more(model: Conjugate, coefficients: Any, sums: Any, block: np.ndarray, device: Device) -> Any:
-    filled = block if len(block) == BLOCK else np.concatenate([block, np.repeat(block[:1], BLOCK - len(block), 0)])
-    with jax.enable_x64(True):  # a setting of each thread
-        return jax.block_until_ready(_added(model, coefficients, sums, jax.device_put(filled, device), len(block)))
+def _filled(block: np.ndarray) -> np.ndarray:
+    return block if len(block) == BLOCK else np.concatenate([block, np.repeat(block[:1], BLOCK - len(block), 0)])
 
 
-@partial(jax.jit, donate_argnums=2)
-def _added(model: Conjugate, coefficients: Any, sums: Any, block: Array, count: Array):
-    """Sums with those of a block's first `count` rows."""
-    tiles = engine.tiled(model.over(model.encode(block.astype(float))), count)
-    return jax.tree.map(jnp.add, sums, engine.side_by_side(lambda c: engine.summed(model, c, tiles), coefficients))
+@jax.jit
+def _added(sums: Any, columns: Array, counts: Array, model: Conjugate, coefficients: Any):
+    """Sums (devices, R, ...) with those of a block each, (devices, columns, BLOCK), of which the first `counts` rows count."""
+
+    def own(share: tuple[Any, Array, Array], model: Conjugate, coefficients: Any):
+        sums, columns, counts = share
+        tiles = engine.tiled(model.over(columns[0].T), counts[0], starts=len(jax.tree.leaves(coefficients)[0]))
+        encode = lambda rows: model.encode(rows.astype(float))
+        found = engine.side_by_side(lambda one: engine.summed(model, one, tiles, encode), coefficients)
+        return jax.tree.map(lambda a, b: a + b[None], sums, found)
+
+    return apart(own, (sums, columns, counts), model, coefficients)
 
 
 def summarised(rows: Rows, peers: Peers, note: Note | None = None) -> Summary:

@@ -24,7 +24,7 @@ OVER, UNDER, BIASED = "overconfident", "underconfident", "biased"
 INCONCLUSIVE, CALIBRATED = "inconclusive", "calibrated"
 OF_WIDTH = (
     *("worst_parameter", "sd_ratio_median", "coverage90_median", "coverage90_median_low", "coverage90_median_high"),
-    *("coverage90_lowest", "coverage90_lowest_parameter", "coverage90_highest"),
+    *("coverage90_lowest", "coverage90_lowest_parameter", "coverage90_highest", "coverage90_worst"),
     *("overconfident_count", "underconfident_count"),
 )
 HOPELESS = 1e6  # draws beyond which more draws are not offered as a remedy
@@ -71,7 +71,7 @@ def judge(
     method: str,
     reference: str,
     draws: int,
-    status: str = "ok",
+    status: str | None = "ok",
     status_sentence: str = "",
     point: bool = False,
 ) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def judge(
         method: its name.
         reference: the reference's name.
         draws: the reference's draws, all chains.
-        status: "converged", "not converged" or "ok".
+        status: "converged", "not converged" or "ok"; None where nobody knows.
         status_sentence: why.
         point: the method gives a point, not a distribution.
 
@@ -100,6 +100,7 @@ def judge(
         "sentence": _sentence(words, found, judged, health, tolerance, method, reference, draws, status_sentence),
         **_numbers(judged, found, point=point),
         "draws_to_decide": _to_decide(found["open"], tolerance, draws) if words == [INCONCLUSIVE] else None,
+        "own_draws_too_few": words == [INCONCLUSIVE] and bool(_wanted(found["open"], tolerance, draws).iloc[0].own),
         "status": status,
         "status_sentence": status_sentence,
     }
@@ -110,7 +111,9 @@ def undecided(verdicts: Mapping[str, Mapping[str, Any]]) -> bool:
     return any(entry["verdict"] == [INCONCLUSIVE] for entry in verdicts.values())
 
 
-def _words(found: Mapping[str, pd.DataFrame], health: Health, status: str, *, point: bool, empty: bool) -> list[str]:
+def _words(
+    found: Mapping[str, pd.DataFrame], health: Health, status: str | None, *, point: bool, empty: bool
+) -> list[str]:
     if not health.passed or empty:
         return [NO_VERDICT]
     if status == "not converged":
@@ -150,8 +153,8 @@ def _sentence(words, found, judged, health, tolerance, method, reference, draws,
         parts.append(f"`{wide.parameter}` is too wide, {_width(wide)} {_ratio(wide)} of {name}")
     if BIASED in words:
         off = _most_biased(found[BIASED])
-        limits = between(off.bias_lowest, off.bias_highest)
-        parts.append(f"the mean of `{off.parameter}` is off by {signed(off.bias)} {limits} {plain} sds")
+        by = f"{signed(off.bias)} {between(off.bias_lowest, off.bias_highest)}"
+        parts.append(f"the mean of `{off.parameter}` is off by {by} {plain} sds")
     return "; ".join(parts) + "."
 
 
@@ -174,10 +177,9 @@ def _widths(judged: pd.DataFrame, found: Mapping[str, pd.DataFrame]) -> dict[str
     worst = _lowest(judged) if len(found[OVER]) or not len(found[UNDER]) else judged.loc[judged["sd_ratio"].idxmax()]
     return {
         "worst_parameter": worst.parameter,
+        "coverage90_worst": float(worst.coverage90),
         "sd_ratio_median": _median(judged, "sd_ratio"),
-        "coverage90_median": _median(judged, "coverage90"),
-        "coverage90_median_low": _median(judged, "coverage90_low"),
-        "coverage90_median_high": _median(judged, "coverage90_high"),
+        **{f"coverage90_median{end}": _median(judged, f"coverage90{end}") for end in ("", "_low", "_high")},
         "coverage90_lowest": float(coverage.min()),
         "coverage90_lowest_parameter": judged.loc[coverage.idxmin()].parameter,
         "coverage90_highest": float(coverage.max()),
@@ -230,7 +232,7 @@ def _times(half: np.ndarray, margin: np.ndarray, own: np.ndarray) -> tuple[np.nd
 
 
 def _wanted(rows: pd.DataFrame, tolerance: Tolerance, draws: int) -> pd.DataFrame:
-    """By undecided scalar: the `total` draws that would decide; whether `by_mean`; whether the method's `own` forbid it.
+    """By undecided scalar, the hardest first: `total` draws that would decide; whether `by_mean`; whether `own` draws forbid it.
 
     The reference's part of an interval shrinks as the square root of its draws; the part of the method's own draws stays.
     """
@@ -241,7 +243,9 @@ def _wanted(rows: pd.DataFrame, tolerance: Tolerance, draws: int) -> pd.DataFram
     mean_half = 0.5 * (rows["bias_highest"] - rows["bias_lowest"]).to_numpy()
     by_sd, own = _times(half, margin, rows["sd_ratio_own"].to_numpy())
     by_mean, own_mean = _times(mean_half, mean_margin, rows["bias_own"].to_numpy())
-    return rows.assign(total=draws * np.fmax(by_sd, by_mean), by_mean=by_mean > by_sd, own=own | own_mean)
+    total = draws * np.fmax(by_sd, by_mean)
+    out = rows.assign(total=total, by_mean=by_mean > by_sd, own=(own | own_mean) & (total > HOPELESS))
+    return out.sort_values("total", ascending=False, kind="stable")
 
 
 def _to_decide(rows: pd.DataFrame, tolerance: Tolerance, draws: int) -> int | None:
@@ -252,8 +256,7 @@ def _to_decide(rows: pd.DataFrame, tolerance: Tolerance, draws: int) -> int | No
 
 def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) -> str:
     """Which scalar is undecided, and about how many draws of the reference would decide, if any number would."""
-    wanted = _wanted(rows, tolerance, draws)
-    row = wanted.iloc[int(np.nanargmax(wanted["total"].to_numpy()))]
+    row = _wanted(rows, tolerance, draws).iloc[0]
     if row.total <= HOPELESS:
         more = f"about {count(int(round(row.total, -3)))} {bare(reference)} draws would decide"
     elif row.own:
@@ -262,7 +265,6 @@ def _open(rows: pd.DataFrame, tolerance: Tolerance, draws: int, reference: str) 
         more = "it lies too near the limit for any number of draws to decide"
     which = f"{_width(row)} {_ratio(row)} of {the(reference)}"
     if row.by_mean:
-        limits = between(row.bias_lowest, row.bias_highest)
-        which = f"its mean off by {signed(row.bias)} {limits} {bare(reference)} sds"
+        which = f"its mean off by {signed(row.bias)} {between(row.bias_lowest, row.bias_highest)} {bare(reference)} sds"
     some = "one scalar is" if len(rows) == 1 else f"{len(rows)} scalars are"
     return f"{some} undecided, above all `{row.parameter}`, {which}: {more}."

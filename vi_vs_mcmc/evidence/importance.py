@@ -8,7 +8,8 @@ some on the paths from the prior to each optimum of coordinate ascent, eta0 + s 
 posteriors eta0 + S(z), z from short Gibbs chains, whose average over all z is the posterior itself. The shares w are
 learned from pilot draws. The part of a proper prior gives the ratios p / q a finite variance: p / q is at most the likelihood
 over its share, which has every moment under a normal-Wishart prior. So their standard error can be believed, as it can where
-a method's own ratios have a light tail (k-hat below HEAVY): those of linear response often do.
+ratios have a light tail (k-hat below HEAVY): a method's own, those of linear response often do, or those of a proposal that the
+prior is no part of, because it ties the factors of q.
 
 Source: Hesterberg (1995), Weighted average importance sampling and defensive mixture distributions, Technometrics 37; Cappe
 et al. (2008), Adaptive importance sampling in general mixture classes, Statistics and Computing 18.
@@ -38,6 +39,7 @@ from vi_vs_mcmc.methods.cavi import Optima, thetas
 from vi_vs_mcmc.methods.gibbs import conditional, sweep
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
+from vi_vs_mcmc.psis import smoothed
 
 STEPS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.0)  # along the path from the prior, 0, to the optimum, 1
 NEGLIGIBLE = 1e-3  # ELBO weight below which an optimum has no part in the proposal
@@ -90,26 +92,30 @@ def importance(
     for key_pilot in keys[:-1]:
         share = _improved(share, *_proposed(problem, model, mixture, share, key_pilot, PILOT, pivot))
     density, log_p = _proposed(problem, model, mixture, share, keys[-1], proposals, pivot)
-    found = _mean(log_p - logsumexp(density + np.log(share), axis=1))
+    log_weight = log_p - np.asarray(logsumexp(density + np.log(share), axis=1))
+    found = _mean(log_weight)
+    if not _prior_is_a_part(model):  # then nothing bounds the ratios, and their own tail must tell
+        tail = smoothed(log_weight[np.isfinite(log_weight)])
+        found = found if tail is not None and tail.khat < HEAVY else (found[0], float("inf"), found[2])
     sentence = f"{found[2]} of a mixture of {number} conjugate posteriors"
     return Estimate(found[0] + log_labels(problem), found[1], "importance", sentence)
 
 
 @in_float64
 def reweighted(problem: Problem, tree: DataTree, shape: float, pivot: Pivot | None = None) -> Estimate | None:
-    """The log evidence from a method's own draws, labels aligned; None where k-hat `shape` says that it has no error.
+    """The log evidence from a method's own draws, labels aligned; None without `log_q`, or where k-hat says that it has no error.
 
     Its error is infinite where no draw is in place.
 
     Args:
         problem: what was fitted.
-        tree: with `log_p` and `log_q` of every draw.
+        tree: with `log_p` of every draw, and `log_q` where it is known.
         shape: k-hat of its ratios.
         pivot: what each label looks like; needed where labels are exchangeable.
     """
-    if not shape < HEAVY:
-        return None
     stats, group = tree["sample_stats"].to_dataset(), tree["posterior"].to_dataset()
+    if not shape < HEAVY or "log_q" not in stats:
+        return None
     theta = {str(n): group[n].values.reshape(-1, *group[n].shape[2:]) for n in group.data_vars}
     log_weight = (stats["log_p"] - stats["log_q"]).values.ravel()
     found = _mean(np.where(in_place(problem, theta, pivot), log_weight, -np.inf))
@@ -120,7 +126,7 @@ def _mixture(problem: Problem, model: Conjugate, optima: Optima, key: Array, piv
     """Paths from the prior to the optima that count, and complete-data posteriors of short Gibbs chains from them."""
     at = optima.distinct()[:MOST]
     at = at[np.exp(optima.ascent.elbo[at] - optima.ascent.elbo[0]) >= NEGLIGIBLE]
-    steps = STEPS if np.isfinite(float(model.prior_log_normaliser)) else STEPS[:-1]
+    steps = STEPS if _prior_is_a_part(model) else STEPS[:-1]
     paths = _paths(model, jax.tree.map(lambda leaf: jnp.asarray(leaf[at]), optima.eta), jnp.array(steps))
     ends = len(at) * len(steps)
     number = int(np.clip(VISITS // jax.tree.leaves(model.rows)[0].shape[0], FEWEST, CHAINS))
@@ -137,6 +143,11 @@ def _mixture(problem: Problem, model: Conjugate, optima: Optima, key: Array, piv
     found = order(problem, pivot, thetas(model, eta, np.repeat(heads, FEW), key_order), FEW)
     each = [len(steps)] * len(at) + [len(SOFTER)] * number
     return Mixture(eta, flat, log_normaliser, np.repeat(found, each, 0))
+
+
+def _prior_is_a_part(model: Conjugate) -> bool:
+    """Whether the prior is proper, and in q's family."""
+    return bool(np.isfinite(float(model.log_normaliser(model.prior))))
 
 
 def _proposed(problem, model, mixture: Mixture, share, key, number: int, pivot) -> tuple[np.ndarray, np.ndarray]:

@@ -61,11 +61,8 @@ def permuted(problem: Problem, theta: Mapping[str, np.ndarray], order: np.ndarra
     dim = problem.exchangeable
     if dim is None or order is None:
         return theta
-    out = {}
-    for name, value in theta.items():
-        dims = problem.site_dims(name)
-        out[name] = np.take(value, order, 1 + dims.index(dim)) if dim in dims else value
-    return out
+    along = {name: [1 + axis for axis in labels.axes(problem.site_dims(name), dim)] for name in theta}
+    return {name: labels.reordered(value, along[name], order) for name, value in theta.items()}
 
 
 def _as_tree(problem: Problem, theta: Mapping[str, np.ndarray]) -> DataTree:

@@ -12,6 +12,8 @@ from vi_vs_mcmc.figures.canvas import safe
 from vi_vs_mcmc.figures.diagonal import diagonal, square, symbols
 from vi_vs_mcmc.figures.palette import LIGHT, Style
 
+DRAWN = (1e-300, 1e300)  # what a logarithmic axis can end at, with room for its ticks and a tolerance
+
 
 def sd_sd(
     names: Sequence[str],
@@ -26,6 +28,7 @@ def sd_sd(
     fig = go.Figure()
     every = np.concatenate([reference, *sds.values()])
     every = every[np.isfinite(every) & (every > 0)]
+    every = np.clip(every, *DRAWN)
     low, high = (0.85 * every.min(), 1.18 * every.max()) if every.size else (0.1, 10.0)
     diagonal(fig, low, high, tolerance)
     for method, sd in sds.items():

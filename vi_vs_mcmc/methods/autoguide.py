@@ -18,17 +18,38 @@ import numpyro
 from jax import Array
 from numpyro import distributions as dist
 from numpyro import handlers, optim
-from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
+from numpyro.infer import ELBO, SVI, autoguide, init_to_value
 from numpyro.infer.util import log_density
 
 from vi_vs_mcmc.flat import abreast, in_batches
-from vi_vs_mcmc.methods.starts import Target
+from vi_vs_mcmc.methods.target import Target
 
 BLOCK = 250  # steps of one compiled loop
 PIECE = 50  # steps averaged into one point of the ELBO's trace
 BATCH = 250  # draws at which the gradient of log p is computed side by side, at most
 NEEDS_MORE = ("AutoGuide", "AutoGuideList", "AutoContinuous", "AutoSemiDAIS", "AutoSurrogateLikelihoodDAIS")
 POINT = "AutoDelta"  # the mode of the density of the constrained sites, hence without a Jacobian
+
+
+class Loss(ELBO):
+    """-ELBO by draws of the guide.
+
+    NumPyro's `Trace_ELBO` adds the sites in the order of a set of their names, which differs from process to process: no
+    compiled program would be found again, and no sum rounded the same way.
+    """
+
+    def loss(self, rng_key, param_map, model, guide, *args, **kwargs):
+        """Mean of log q - log p, ()."""
+
+        def one(key: Array) -> Array:
+            of_model, of_guide = jax.random.split(key)
+            log_q, drawn = log_density(handlers.seed(guide, of_guide), args, kwargs, param_map)
+            replayed = handlers.replay(handlers.seed(model, of_model), drawn)
+            return jnp.asarray(log_q - log_density(replayed, args, kwargs, param_map)[0])
+
+        if self.num_particles == 1:
+            return one(rng_key)
+        return jax.vmap(one)(jax.random.split(rng_key, self.num_particles)).mean()
 
 
 def guides() -> list[str]:
@@ -128,7 +149,7 @@ def _machine(guide: str, particles: int, target: Target, start, step_size) -> tu
         numpyro.factor("log_density", value)
 
     made = getattr(autoguide, guide)(program, init_loc_fn=init_to_value(values=start))
-    svi = SVI(program, made, optim.Adam(step_size), Trace_ELBO(num_particles=particles))
+    svi = SVI(program, made, optim.Adam(step_size), Loss(particles))
     state = svi.init(jax.random.key(0))
     return svi, made, state
 

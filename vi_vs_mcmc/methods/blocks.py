@@ -18,7 +18,8 @@ from vi_vs_mcmc.errors import NumericalError
 from vi_vs_mcmc.flat import abreast
 from vi_vs_mcmc.groups import Groups
 from vi_vs_mcmc.methods import trajectory
-from vi_vs_mcmc.methods.starts import Target
+from vi_vs_mcmc.methods.starts import Starts
+from vi_vs_mcmc.methods.target import Target, shape_of, tree_of
 from vi_vs_mcmc.methods.trajectory import Chain, Draw, Noise
 
 TURNS = 128  # leapfrog steps between two looks at what has ended
@@ -30,14 +31,15 @@ APART = 2.0  # sds between a chain's mean and that of all, beyond which chains a
 class Blocks:
     """Chains on their way, in groups side by side."""
 
-    def __init__(self, target: Target, start: dict[str, Array], key: Array, *, accept: float, dense: bool, depth: int):
-        names = sorted(start)
-        self._shape = tuple((name, start[name].shape[1:]) for name in names)
-        w = np.concatenate([np.reshape(start[name], (len(start[name]), -1)) for name in names], 1)
+    def __init__(self, starts: Starts, key: Array, *, accept: float, dense: bool, depth: int):
+        start, target = starts.points, starts.target
+        self._shape = shape_of((name, start[name].shape[1:]) for name in start)
+        w = np.concatenate([np.reshape(start[name], (len(start[name]), -1)) for name, _ in self._shape], 1)
         chains, size = w.shape
         self._target, self._accept, self._depth = jax.tree.map(jnp.asarray, target), accept, depth
         self._turns = int(np.clip(CELLS // (chains * size), 1, TURNS))
-        self._scale = np.stack([np.eye(size) if dense else np.ones(size)] * chains)
+        roots = np.stack([np.eye(size)] * chains) if starts.roots is None else starts.roots
+        self._scale = roots if dense else np.linalg.norm(roots, axis=2)
         self._side_by_side, self._looked = Groups(chains), False
         self._keys = self._side_by_side.split(np.asarray(jax.random.key_data(jax.random.split(key, chains))))
         self._begin(w, np.ones(chains), np.full(chains, np.log(BOLD)))
@@ -128,12 +130,6 @@ def _scaled(scale, z):
     return scale * z if scale.ndim == 1 else z @ scale.T
 
 
-def _tree(shape, w: Array) -> dict[str, Array]:
-    """Leaves by name from one row of numbers."""
-    ends = np.cumsum([int(np.prod(of)) for _, of in shape])
-    return {name: part.reshape(of) for (name, of), part in zip(shape, jnp.split(w, ends[:-1]), strict=True)}
-
-
 def noise_of(keys: Array, turns: int, size: int) -> tuple[Array, Noise]:
     """The next keys of all chains, and the noise of `turns` turns, leaves (turns, chains, ...)."""
 
@@ -151,7 +147,10 @@ def noise_of(keys: Array, turns: int, size: int) -> tuple[Array, Noise]:
 @partial(jax.jit, static_argnums=(0, 1))
 def _block(shape, turns: int, target: Target, accept, adapting, scale, keys, chains: Chain):
     def one(scale, chain: Chain, noise: Noise) -> tuple[Chain, Draw]:
-        density = jax.value_and_grad(lambda z: target.log_density(_tree(shape, _scaled(scale, z))))
+        log_p = jax.jit(
+            lambda z: target.log_density(tree_of(shape, _scaled(scale, z)))
+        )  # traced before it is transformed
+        density = jax.value_and_grad(log_p)
         return trajectory.turn(density, chain, noise, accept, adapting)
 
     keys, noise = noise_of(keys, turns, chains.chosen.z.shape[1])
@@ -161,4 +160,4 @@ def _block(shape, turns: int, target: Target, accept, adapting, scale, keys, cha
 
 @partial(jax.jit, static_argnums=0)
 def _sites(shape, target: Target, w) -> dict[str, Array]:
-    return jax.lax.map(lambda w: target.sites(_tree(shape, w)), w, batch_size=abreast(target.arrays))
+    return jax.lax.map(lambda w: target.sites(tree_of(shape, w)), w, batch_size=abreast(target.arrays))

@@ -56,14 +56,12 @@ class EM:
     max_steps: int = 20_000
 
     name = "em"
-    label = "EM"
-    describes = "posterior mode, a point"
 
     def __post_init__(self):
         if not 0 < self.tol < 1:
             raise SettingError(f"tol is {self.tol}; want a number between 0 and 1")
         for name in ("restarts", "max_steps"):
-            whole(name, getattr(self, name))
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
 
     def suits(self, problem: Problem) -> Any:
         """The structure that it works on; a SettingError where there is none, or it has several blocks or no mode."""
@@ -94,7 +92,7 @@ class EM:
         if found.left[0]:
             raise NumericalError(self._ran_off(problem, model, found))
         theta = {site: np.asarray(value) for site, value in _labelled(model, _first(found.eta)).items()}
-        gaps = divergences(model, _first(found.start), int(found.steps[0]))
+        gaps = divergences(model, found)
         agree = np.abs(found.end() - found.end()[0]) <= SAME * (1 + abs(found.end()[0]))
         out = _variational(problem, theta, found, gaps, float(model.log_jacobian() - model.prior_log_normaliser))
         repeated = lambda value: np.broadcast_to(value, (chains, draws, *value.shape)).copy()

@@ -36,17 +36,21 @@ class Exact:
     """Enumerate; no setting."""
 
     name = "exact"
-    label = "Exact"
-    describes = "sum over all assignments"
 
     def suits(self, problem: Problem) -> Any:
-        """The structure that it works on; a SettingError where there is none, or it has several blocks or too many rows."""
+        """The structure that it works on; a SettingError where there is none, several blocks, a continuous z, too many rows."""
         model: Any = problem.conjugate
         if model is None or len(model.blocks) > 1:
             raise SettingError(
                 f"exact needs a conjugate structure in one block, and {problem.name!r} has no such thing; use nuts"
             )
-        values, rows = jax.tree.leaves(jax.eval_shape(model.outcomes, model.rows))[0].shape[:2]
+        outcomes = jax.eval_shape(model.outcomes, model.rows)
+        if outcomes is None:
+            raise SettingError(
+                f"exact sums over every value of the local variables, and those of {problem.name!r} are too many to list, or a "
+                "continuum; use gibbs"
+            )
+        values, rows = jax.tree.leaves(outcomes)[0].shape[:2]
         if rows * np.log2(values) > np.log2(LIMIT):
             raise SettingError(
                 f"exact sums over {values}^{rows} assignments; want {LIMIT} at most: fewer rows or components, or gibbs"
@@ -59,10 +63,10 @@ class Exact:
 
         Returns:
             posterior (chain, draw, *event), independent draws; attrs log_evidence, nats; variational/co_clustering, the
-            probability that two rows share a component; mean_*, sd_* where labels are not exchangeable.
+            probability that two rows share a component, where each has one; mean_*, sd_* where labels are not exchangeable.
 
         Raises:
-            SettingError: no closed form, more than one block, or more than LIMIT assignments.
+            SettingError: no closed form, more than one block, a continuous z, or more than LIMIT assignments.
         """
         model = self.suits(problem)
         began = time.perf_counter()
@@ -88,7 +92,7 @@ class Exact:
             work=f"{values**rows} assignments",
             passes=1,
             sample_stats={"log_p": shape(log_p), "log_q": shape(log_p - log_evidence)},
-            variational=_variational(problem, model, terms, weight),
+            variational=_variational(problem, model, terms, weight, labelled=jax.tree.leaves(outcomes)[0].ndim == 2),
             attrs={"log_evidence": log_evidence, "elbo": log_evidence, "closed_form": 1},
         )
 
@@ -154,7 +158,8 @@ def _joined(of, number: int, progress=None) -> np.ndarray:
     return np.concatenate(parts)[:number]
 
 
-def _variational(problem: Problem, model: Conjugate, terms, weight: np.ndarray) -> Dataset:
+def _variational(problem: Problem, model: Conjugate, terms, weight: np.ndarray, *, labelled: bool) -> Dataset:
+    """`labelled` says that a row's z is one label, so that two rows may share it; a path of a sequence is none."""
     total = None
     for first in range(0, weight.size, CHUNK):
         part = np.zeros(CHUNK)
@@ -163,7 +168,7 @@ def _variational(problem: Problem, model: Conjugate, terms, weight: np.ndarray) 
         total = found if total is None else jax.tree.map(jnp.add, total, found)
     assert total is not None  # noqa: S101 - there is at least one assignment
     moments, together = jax.tree.map(np.asarray, total)
-    out = Dataset({"co_clustering": (("observation", "observation_2"), together)})
+    out = Dataset({"co_clustering": (("observation", "observation_2"), together)} if labelled else {})
     if problem.exchangeable is None:  # else a label means nothing, and neither does its mean
         means = {site: mean for site, (mean, _) in moments.items()}
         sds = {site: np.sqrt(np.maximum(square - mean**2, 0.0)) for site, (mean, square) in moments.items()}

@@ -51,12 +51,10 @@ class Gibbs:
     restarts: int = 8
 
     name = "gibbs"
-    label = "Gibbs"
-    describes = "Gibbs sampling with allocations"
 
     def __post_init__(self):
         for name in ("warmup", "thin", "restarts"):
-            whole(name, getattr(self, name))
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
 
     def suits(self, problem: Problem) -> Conjugate:
         """The structure that it works on; a SettingError where there is none."""

@@ -49,11 +49,11 @@ class LRVB:
     max_sweeps: int = 20_000
 
     name = "lrvb"
-    label = "LRVB"
-    describes = "CAVI corrected by linear response"
 
     def __post_init__(self):
-        CAVI(self.tol, self.restarts, self.max_sweeps)  # refuses what it would refuse
+        of = CAVI(tol=self.tol, restarts=self.restarts, max_sweeps=self.max_sweeps)  # refuses what it would refuse
+        for name in ("restarts", "max_sweeps"):
+            object.__setattr__(self, name, getattr(of, name))
 
     def suits(self, problem: Problem) -> Conjugate:
         """The structure that it works on; a SettingError where there is none."""

@@ -9,7 +9,7 @@ Numbered equations as in docs/derivation.md, (26) to (28). Source: Neal and Hint
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,11 +81,16 @@ def climb(model: Conjugate, start: Natural, *, tol: float, max_steps: int, progr
     return jax.tree.map(lambda leaf: leaf[order], found)
 
 
-def divergences(model: Conjugate, eta: Natural, steps: int) -> np.ndarray:
-    """KL(q(z) || p(z | x, theta)) after each of the first M-steps from theta = mode(eta), (steps,), nats.
+def divergences(model: Conjugate, found: Climb) -> np.ndarray:
+    """KL(q(z) || p(z | x, theta)) after each M-step of the highest climb, (steps,), nats.
 
-    From the probabilities of every value of every z, not from log p and the bound, whose difference it must be.
+    From the probabilities of every value of every z, not from log p and the bound, whose difference it must be; from that
+    difference where z is continuous.
     """
+    steps = int(found.steps[0])
+    if jax.eval_shape(model.outcomes, model.rows) is None:
+        return found.log_joint[0, 1 : steps + 1] - found.bound[0, :steps]
+    eta = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), found.start)
     out = []
     for _ in range(-(-steps // CHUNK)):
         eta, values = _divergences(model, eta)
@@ -148,16 +153,15 @@ def _divergences(model: Conjugate, eta: Natural):
 def _divergence(model: Conjugate, before: Natural, after: Natural) -> Array:
     """sum_n sum_z q_n(z) (log q_n(z) - log p(z | x_n, theta)), (): q at t(theta) = before, p at after."""
 
-    def of(tile: engine.Tiles) -> Array:
-        batch = engine.batch(tile.rows)
+    def of(batch: Any, weight: Array) -> Array:
         outcomes = model.outcomes(batch)
         log_of = lambda m: (
             jax.vmap(lambda z: model.complete(m, z, batch))(outcomes) - model.local(model.coefficients(m), batch)
         )
         log_q = log_of(before)
-        return jnp.sum(tile.weight * (jnp.exp(log_q) * (log_q - log_of(after))).sum(0))
+        return jnp.sum(weight * (jnp.exp(log_q) * (log_q - log_of(after))).sum(0))
 
-    return jax.lax.map(of, engine.tiled(model)).sum()
+    return engine.over_rows(of, jnp.zeros(()), engine.tiled(model))
 
 
 @jax.jit

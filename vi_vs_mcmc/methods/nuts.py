@@ -4,6 +4,9 @@ A textbook start sends each chain of a mixture to another labelling or to none (
 of q at the modes that coordinate ascent found, each mode getting chains in proportion to its weight; what no restart
 found stays unexplored, and the report says so.
 
+A program without a closed form is climbed from a random point for each chain (`path`), whose first metric is the covariance
+found on the way. With 30 sds from 1e-3 to 1e3 the warm-up then takes 3 000 to 6 000 leapfrog steps, and 110 000 without.
+
 Chains run in blocks of leapfrog steps (`trajectory`), as many groups of them side by side as there are cores, each group one
 vectorised program. A chain that has ended a trajectory begins the next at once. Warm-up learns the posterior's
 covariance from all chains together, and a step size for it.
@@ -52,12 +55,10 @@ class NUTS:
     restarts: int = 8
 
     name = "nuts"
-    label = "NUTS"
-    describes = "Hamiltonian Monte Carlo"
 
     def __post_init__(self):
         for name in ("warmup", "max_tree_depth", "restarts"):
-            whole(name, getattr(self, name))
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
         if not 0 < self.target_accept < 1:
             raise SettingError(f"target_accept is {self.target_accept}; want a number between 0 and 1")
 
@@ -94,10 +95,9 @@ class Sampler(Chunked):
         self._settings, self._problem, self._chains = settings, problem, chains
         self._seed = int(jax.random.key_data(key)[-1])
         key_run = stream(key, f"{settings.name} {settings.target_accept}")  # to begin again is to draw anew
-        start, target, saved = starting_points(problem, key, chains, settings.restarts, f"{settings.name} start")
+        starts = starting_points(problem, key, chains, settings.restarts, f"{settings.name} start")
         self._blocks = Blocks(
-            target,
-            start,
+            starts,
             key_run,
             accept=settings.target_accept,
             dense=settings.dense_mass,
@@ -105,7 +105,7 @@ class Sampler(Chunked):
         )
         self._ended: list[Draw] = []
         self._warm_up(progress)
-        self.seconds = time.perf_counter() - began + saved
+        self.seconds = time.perf_counter() - began + starts.saved
 
     @in_float64
     def result(self) -> DataTree:

@@ -1,20 +1,22 @@
-"""Where chains and optimisers start: at the modes that coordinate ascent finds, else at the best of many random points."""
+"""Where chains and optimisers start: at the modes that coordinate ascent finds, else uphill from random points."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
-from numpyro.distributions import biject_to
-from numpyro.infer.util import log_density
 
-from vi_vs_mcmc.conjugate import Conjugate, Coordinates, Natural
+from vi_vs_mcmc.conjugate import Conjugate, Natural
+from vi_vs_mcmc.coordinates import AsTheyAre, Standardised
+from vi_vs_mcmc.errors import NumericalError
+from vi_vs_mcmc.flat import coordinate_shapes
+from vi_vs_mcmc.methods import newton, path
 from vi_vs_mcmc.methods.cavi import CAVI
+from vi_vs_mcmc.methods.target import LogDensity, Shape, Target, shape_of, tree_of
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
 from vi_vs_mcmc.streams import stream
@@ -24,103 +26,58 @@ CLOUD = 500  # draws of q that its sds are read from
 NEGLIGIBLE = 0.05  # ELBO weight below which a mode gets no chain
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class AsTheyAre:
-    """The program's own coordinates."""
+class Starts(NamedTuple):
+    """Where to begin."""
 
-    def to_program(self, v: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
-        """v itself."""
-        return dict(v), jnp.zeros(())
-
-    def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:
-        """u itself."""
-        return dict(u)
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Standardised:
-    """w = (v - centre) / scale: coordinates v in units of q's sds, so that no unit of the data slows the warm-up."""
-
-    inner: Coordinates
-    centre: dict[str, Array]
-    scale: dict[str, Array]
-
-    def to_program(self, w: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
-        """u, and log|du / dw|, ()."""
-        u, log_det = self.inner.to_program({name: self.centre[name] + self.scale[name] * w[name] for name in w})
-        return u, log_det + jnp.sum(jnp.stack([jnp.log(scale).sum() for scale in self.scale.values()]))
-
-    def to_sites(self, w: Mapping[str, Array]) -> tuple[dict[str, Array], Array] | None:
-        """theta, and log|d theta / dw|, (), where the inner coordinates know a short way there."""
-        to_sites = getattr(self.inner, "to_sites", None)
-        if to_sites is None:
-            return None
-        theta, log_det = to_sites({name: self.centre[name] + self.scale[name] * w[name] for name in w})
-        return theta, log_det + jnp.sum(jnp.stack([jnp.log(scale).sum() for scale in self.scale.values()]))
-
-    def from_program(self, u: Mapping[str, Array]) -> dict[str, Array]:
-        """w from u."""
-        v = self.inner.from_program(u)
-        return {name: (v[name] - self.centre[name]) / self.scale[name] for name in v}
-
-
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["arrays", "supports", "coordinates"], meta_fields=["call", "batch"]
-)
-@dataclass(frozen=True)
-class Target:
-    """The posterior's density in the coordinates w that chains and guides move in."""
-
-    call: Call
-    arrays: Sequence[Any]
-    supports: dict
-    batch: tuple[tuple[str, int], ...]  # of each latent site: how many leading dimensions count its independent copies
-    coordinates: Coordinates
-
-    @classmethod
-    def of(cls, problem: Problem, coordinates: Coordinates) -> Target:
-        """The target of a problem's posterior."""
-        batch = tuple((name, len(site.shape) - site.event_dim) for name, site in problem.latent.items())
-        return cls(*problem.bound, problem.supports, batch, coordinates)
-
-    def log_density(self, w: Mapping[str, Array]) -> Array:
-        """log p(x, theta) with respect to w, ()."""
-        short = self.coordinates.to_sites(w) if isinstance(self.coordinates, Standardised) else None
-        if short is not None:
-            args, kwargs = self.call.arguments(self.arrays)
-            return log_density(self.call.program, args, kwargs, short[0])[0] + short[1]
-        u, log_det = self.coordinates.to_program(w)
-        return self.call.log_density(self.arrays, u) + log_det
-
-    def log_volume(self, w: Mapping[str, Array]) -> Array:
-        """log|d theta / dw|, (): what `log_density` adds to the density of the constrained sites."""
-        u, log_det = self.coordinates.to_program(w)
-        transforms = {name: biject_to(support) for name, support in self.supports.items()}
-        each = [t.log_abs_det_jacobian(u[name], t(u[name])).sum() for name, t in transforms.items()]
-        return sum(each, log_det)
-
-    def sites(self, w: Mapping[str, Array]) -> dict[str, Array]:
-        """Latent and deterministic sites on their constrained scale."""
-        return self.call.constrain(self.arrays, self.coordinates.to_program(w)[0])
+    points: dict[str, Array]  # leaves (number, ...)
+    target: Target  # the density in their coordinates
+    roots: (
+        np.ndarray | None
+    )  # (number, P, P), of the covariance around each; None where the coordinates are in its units
+    saved: float  # seconds, by an earlier search
 
 
 @in_float64
 def starting_points(
-    problem: Problem, key: Array, chains: int, restarts: int, name: str, *, aligned: bool = False
-) -> tuple[dict[str, Array], Target, float]:
-    """Starting points, leaves (chains, ...), the density in their coordinates, and seconds saved by an earlier search.
+    problem: Problem, key: Array, number: int, restarts: int, name: str, *, aligned: bool = False
+) -> Starts:
+    """Starting points, and coordinates in units of what is known of the posterior's sds.
 
     With a closed form: draws of q at the modes found, and coordinates in units of q's sds, rounder or, with `aligned`,
     along the program's own unconstrained axes; a mode gets chains in proportion to the softmax of the ELBOs of the distinct
-    optima. Else random points, and the program's coordinates.
+    optima. Else each climbs from a random point, and starts at a draw of the normal law that fits best on its way; where none
+    does, it stays at the random point.
     """
     if problem.conjugate is None:
-        return _random_starts(problem, stream(key, name), chains), Target.of(problem, AsTheyAre()), 0.0
-    modes, best, saved = modes_of_chains(problem, key, chains, restarts)
-    start, units = _from_q(problem.conjugate, problem.supports, modes, best, stream(key, name), aligned=aligned)
-    return start, Target.of(problem, units), saved
+        return _by_climbing(problem, stream(key, "climbs"), number)
+    modes, best, saved = modes_of_chains(problem, key, number, restarts)
+    points, units = _from_q(problem.conjugate, problem.supports, modes, best, stream(key, name), aligned=aligned)
+    return Starts(points, Target.of(problem, units), None, saved)
+
+
+def starting_rows(
+    problem: Problem, key: Array, number: int, restarts: int, name: str
+) -> tuple[np.ndarray, Shape, Target, float]:
+    """Starting points along the program's own axes as rows (number, P), what a row holds, the target, and seconds saved.
+
+    Raises:
+        NumericalError: none has a finite density.
+    """
+    starts = starting_points(problem, key, number, restarts, f"{name} start", aligned=True)
+    shape = shape_of(coordinate_shapes(problem))
+    rows = np.concatenate([np.reshape(starts.points[coordinate], (number, -1)) for coordinate, _ in shape], 1)
+    rows = rows[np.isfinite(rows).all(1)]
+    if not len(rows):
+        raise NumericalError(f"{name}: log p is not finite at any of the starts; check the data and the prior")
+    return rows, shape, starts.target, starts.saved
+
+
+def random_rows(problem: Problem, key: Array, number: int) -> tuple[np.ndarray, Shape, Target]:
+    """Random points in the program's own coordinates as rows (number, P), what a row holds, and the target."""
+    target, shapes = Target.of(problem, AsTheyAre()), coordinate_shapes(problem)
+    points = [_best_of(target.call, shapes, target.arrays, own) for own in jax.random.split(key, number)]
+    shape = shape_of(shapes)
+    return np.stack([np.concatenate([np.ravel(point[name]) for name, _ in shape]) for point in points]), shape, target
 
 
 def modes_of_chains(problem: Problem, key: Array, chains: int, restarts: int) -> tuple[Natural, Natural, float]:
@@ -149,27 +106,74 @@ def _from_q(
     return jax.vmap(units.from_program)(jax.tree.map(lambda leaf: leaf[:chains], u)), units
 
 
-def _random_starts(problem: Problem, key: Array, number: int) -> dict[str, Array]:
-    """The best of TRIES uniform points on (-2, 2) for each start, by log density: most are far from all mass."""
-    call, arrays = problem.bound
-    zeros = {name: jnp.zeros(problem.all_sites[name].shape) for name in problem.latent}
-    shapes = jax.eval_shape(lambda: unconstrain(problem.supports, zeros)[0])
-    sizes = tuple((name, shape.shape) for name, shape in shapes.items())
-    return _best_of(call, sizes, arrays, jax.random.split(key, number))
+def _by_climbing(problem: Problem, key: Array, number: int) -> Starts:
+    """Each at its own law, with a spread of its own, so that chains which do not meet show it."""
+    target, found = Target.of(problem, AsTheyAre()), _climbed(problem, key, number)
+    shape = shape_of(coordinate_shapes(problem))
+    trees = lambda many: {
+        name: jnp.stack([tree_of(shape, jnp.asarray(one))[name] for one in many]) for name, _ in shape
+    }
+    best = max((law for _, law in found if law is not None), key=lambda law: law.elbo, default=None)
+    if best is None:
+        return Starts(trees([row for row, _ in found]), target, None, 0.0)
+    sds = np.linalg.norm(best.root, axis=1)
+    points, roots = [], []
+    for i, (row, law) in enumerate(found):
+        own = law if np.isfinite(row).all() else best
+        points.append(((row if own is None else own.draws[i % path.DRAWS]) - best.mean) / sds)
+        roots.append(np.eye(row.size) if own is None else own.root / sds[:, None])
+    centre, scale = ({name: leaf[0] for name, leaf in trees([of]).items()} for of in (best.mean, sds))
+    units = Standardised(AsTheyAre(), centre, scale)
+    return Starts(trees(points), Target.of(problem, units), np.stack(roots), 0.0)
+
+
+def _climbed(problem: Problem, key: Array, number: int) -> list[tuple[np.ndarray, path.Law | None]]:
+    """Random points (P,), not a number where all tries have no density, and the law found uphill of each.
+
+    All methods of a run share them; more are climbed to when more are asked for.
+    """
+    found: list[tuple[np.ndarray, path.Law | None]] = problem.memory.setdefault(
+        ("climbed", bytes(np.asarray(jax.random.key_data(key)))), []
+    )
+    target = Target.of(problem, AsTheyAre())
+    shapes = coordinate_shapes(problem)
+    shape = shape_of(shapes)
+    log_density = LogDensity(shape)
+
+    def slope(row: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = newton.slope(log_density, target, None, 1, row)
+        return float(value), np.asarray(gradient)
+
+    for i in range(len(found), number):
+        own = jax.random.fold_in(key, i)
+        point = _best_of(target.call, shapes, target.arrays, own)
+        row = np.concatenate([np.ravel(point[name]) for name, _ in shape])
+        law, inside = None, np.isfinite(slope(row)[0])
+        if inside and row.size <= path.LARGEST:
+            noise = np.asarray(jax.random.normal(jax.random.fold_in(own, 1), (path.DRAWS, row.size)))
+            law = path.climb(slope, lambda rows: np.asarray(_heights(log_density, target, rows)), row, noise)
+        elif not inside:
+            row = row * np.nan
+        found.append((row, law))
+    return found[:number]
+
+
+@partial(jax.jit, static_argnums=0)
+def _heights(log_density: LogDensity, target: Target, rows: Array) -> Array:
+    return jax.vmap(lambda row: log_density(target, None, row))(rows)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _best_of(call: Call, sizes: tuple, arrays, keys: Array) -> dict[str, Array]:
+def _best_of(call: Call, sizes: tuple, arrays, key: Array) -> dict[str, Array]:
+    """The best of TRIES uniform points on (-2, 2), by log density: most are far from all mass."""
+
     def point(key: Array) -> dict[str, Array]:
         parts = jax.random.split(key, len(sizes))
         return {
             n: jax.random.uniform(k, shape, minval=-2.0, maxval=2.0) for k, (n, shape) in zip(parts, sizes, strict=True)
         }
 
-    def one(key: Array) -> dict[str, Array]:
-        points = jax.vmap(point)(jax.random.split(key, TRIES))
-        density = jax.vmap(lambda u: call.log_density(arrays, u))(points)
-        best = jnp.argmax(jnp.where(jnp.isnan(density), -jnp.inf, density))
-        return jax.tree.map(lambda leaf: leaf[best], points)
-
-    return jax.vmap(one)(keys)
+    points = jax.vmap(point)(jax.random.split(key, TRIES))
+    density = jax.vmap(lambda u: call.log_density(arrays, u))(points)
+    best = jnp.argmax(jnp.where(jnp.isnan(density), -jnp.inf, density))
+    return jax.tree.map(lambda leaf: leaf[best], points)

@@ -35,7 +35,8 @@ from vi_vs_mcmc.groups import Groups
 from vi_vs_mcmc.methods import autoguide
 from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
 from vi_vs_mcmc.methods.optimum import from_optimum
-from vi_vs_mcmc.methods.starts import Target, starting_points
+from vi_vs_mcmc.methods.starts import starting_points
+from vi_vs_mcmc.methods.target import Target
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
@@ -77,23 +78,17 @@ class SVI:
     scale_tol: float = 0.02
     restarts: int = 8
 
-    describes = "stochastic, by gradients"
-
     def __post_init__(self):
         if self.guide not in guides():
             raise unknown("autoguide", self.guide, guides())
         for name in ("particles", "max_steps", "restarts"):
-            whole(name, getattr(self, name))
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
         if not self.step_size > 0:
             raise SettingError(f"step_size is {self.step_size}; want a number above 0")
 
     @property
     def name(self) -> str:
         return f"svi:{self.guide}"
-
-    @property
-    def label(self) -> str:
-        return f"SVI {self.guide}"
 
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
@@ -107,8 +102,8 @@ class SVI:
         """
         began = time.perf_counter()
         key_fit, key_check, key_draw = jax.random.split(stream(key, self.name), 3)
-        start, target, saved = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start", aligned=True)
-        climb = _Climb(self, target, key_fit, start)
+        starts = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start", aligned=True)
+        climb = _Climb(self, starts.target, key_fit, starts.points)
         climb.run(progress)
         climb.compare_with_optimum(key_check)
         theta, log_p, log_q = climb.draws(problem, key_draw, chains * draws)
@@ -127,7 +122,7 @@ class SVI:
             settings=asdict(self),
             status="converged" if climb.converged else "not converged",
             status_sentence=climb.sentence,
-            wall_seconds=time.perf_counter() - began + saved,
+            wall_seconds=time.perf_counter() - began + starts.saved,
             work=f"{STARTS} starts of {climb.steps} steps, {self.particles} draws a step",
             passes=climb.steps * self.particles,
             sample_stats=stats,

@@ -35,7 +35,8 @@ import numpy as np
 from arviz_stats.base.array import array_stats
 from scipy.special import logsumexp
 
-from .importance import FEW
+from vi_vs_mcmc.psis import FEW
+
 from .marginals import POINTWISE
 
 KHAT = 0.5  # tail index of the squared ratios from which on their mean has no variance, hence no error

@@ -27,8 +27,9 @@ import numpy as np
 from arviz_stats.base.array import array_stats
 from xarray import Dataset
 
+from vi_vs_mcmc.psis import FEW
+
 from .density import Density, fit
-from .importance import FEW
 from .marginals import Marginals, estimate
 
 ATOM = 0.05  # share of the draws at one value that is an atom: there is no density

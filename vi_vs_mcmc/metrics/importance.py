@@ -4,9 +4,9 @@ The largest ratios are replaced by quantiles of the generalised Pareto law fitte
 tells how many moments the ratios have (those of order below 1 / k). Up to k = min(1 - 1 / log10 S, 0.7), S draws suffice
 for smoothed estimates to be trusted.
 
-Where nothing is said: a method without a density of its draws (Laplace, Delta) has no ratios, and gets None, never a
-number. So do ratios that are all equal: draws from p itself have no tail, and a repeated point looks the same. No number
-here sees what q never visits: a mode that every draw missed leaves k small.
+Where nothing is said: a method without a density of its draws (AutoLaplaceApproximation, AutoDelta, a sampler) has no
+ratios, and gets None, never a number. So do ratios that are all equal: draws from p itself have no tail, and a repeated point
+looks the same. No number here sees what q never visits: a mode that every draw missed leaves k small.
 
 Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), Pareto smoothed importance sampling, JMLR 25(72).
 """
@@ -16,28 +16,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from arviz_stats.base.array import array_stats
 from xarray import Dataset, DataTree
 
+from vi_vs_mcmc.psis import Weights, smoothed
+
 from .robust import tail_index
-
-FEW = 100  # draws below which a tail cannot be fitted
-EQUAL = 1e-6  # nats; log ratios within it are equal, up to the rounding of two log densities
-PRIOR = (10, 0.5)  # the fit's prior on k: as many observations, at this value
-
-
-class Weights(NamedTuple):
-    """Smoothed weights of S draws, and how far they can be trusted."""
-
-    log_weight: np.ndarray  # (S,), logsumexp 0
-    khat: float
-    threshold: float
-    ess: float  # 1 / sum w^2, which means little where the weights are not reliable
-
-    @property
-    def reliable(self) -> bool:
-        """Whether k-hat is below its threshold."""
-        return self.khat < self.threshold
 
 
 class Corrected(NamedTuple):
@@ -52,8 +35,11 @@ class Corrected(NamedTuple):
 def khat(tree: DataTree) -> tuple[float, float] | None:
     """The generalised Pareto shape of the largest ratios and the threshold min(1 - 1 / log10 S, 0.7).
 
-    None where the method has no density (no `log_p` and `log_q` in `sample_stats`) and where `smoothed` gives None.
+    Those that the posterior itself records, where its draws were taken by their ratios. None where the method has no density
+    (no `log_p` and `log_q` in `sample_stats`) and where `smoothed` gives None.
     """
+    if {"khat", "khat_threshold"} <= set(tree.attrs):
+        return float(tree.attrs["khat"]), float(tree.attrs["khat_threshold"])
     found = log_ratio(tree)
     weights = None if found is None else smoothed(found)
     return None if weights is None else (weights.khat, weights.threshold)
@@ -65,33 +51,6 @@ def log_ratio(tree: DataTree) -> np.ndarray | None:
     if not {"log_p", "log_q"} <= set(stats.data_vars):
         return None
     return (stats["log_p"] - stats["log_q"]).values.ravel()
-
-
-def smoothed(log_ratio: np.ndarray) -> Weights | None:
-    """Pareto-smoothed importance weights of independent draws.
-
-    None where a tail has no meaning: fewer than 100 draws, a ratio that is not finite, ratios that are all equal (the
-    draws are exact and need no weights, or they repeat one point, which no weight repairs: the ratios cannot tell), and
-    largest ratios that are tied. k-hat, its threshold and the effective size are always finite.
-
-    Args:
-        log_ratio: log p - log q of each draw, (S,), up to a constant.
-    """
-    size = log_ratio.size
-    if size < FEW or not np.isfinite(log_ratio).all() or not np.ptp(log_ratio) > EQUAL:
-        return None
-    try:
-        with np.errstate(all="ignore"):  # ratios of 1e-300 underflow
-            log_weight, shape = array_stats.psislw(-log_ratio)  # ArviZ takes negative log ratios
-    except ValueError:  # so ArviZ says that the whole tail is one value
-        return None
-    shape = float(shape)
-    if not np.isfinite(shape):
-        shape = _hill(log_ratio)
-    if shape is None:
-        return None
-    threshold = min(1.0 - 1.0 / np.log10(size), 0.7)
-    return Weights(log_weight, shape, float(threshold), float(1.0 / np.exp(2.0 * log_weight).sum()))
 
 
 def corrected(draws: np.ndarray, weights: Weights) -> Corrected:
@@ -141,18 +100,3 @@ def khat_of(draws: np.ndarray, log_ratio: np.ndarray) -> np.ndarray | None:
     terms = ratio[:, None] * (draws - np.exp(weights.log_weight) @ draws)
     shapes = np.fmax(tail_index(terms[None], efficiency=1.0), weights.khat)
     return np.where(np.ptp(draws, axis=0) > 0, shapes, np.nan)
-
-
-def _hill(log_ratio: np.ndarray) -> float | None:
-    """k-hat of a tail that spans more than the floating-point numbers: the mean log excess, with the same prior.
-
-    The generalised Pareto fit tends to it there (Hill 1975). None for a tail of ties.
-    """
-    size = log_ratio.size
-    number = int(min(size / 5, 3.0 * np.sqrt(size)))
-    tail = np.sort(log_ratio)[-number - 1 :]
-    excess = tail[1:] - tail[0]
-    if not excess[number // 4] > EQUAL:
-        return None
-    count, centre = PRIOR
-    return float((excess.sum() + count * centre) / (number + count))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vi_vs_mcmc.figures.palette import Style
+from vi_vs_mcmc.report.mixture import of_a_row
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import code, count, day, grouped, listed, number, percent, seconds
 
@@ -106,7 +107,11 @@ def header(view: View) -> list[str]:
 def glossary(view: View) -> Sequence[tuple[str, str]]:
     """The words of this page: those of methods, checks and estimates only where they are on it."""
     names, summary = {view.reference, *view.methods}, view.run.summary
-    ninety = percent(0.9)
+    ninety, local = percent(0.9), of_a_row(view.run)
+    kept, guessed = "each row’s own z, where there is one,", "every row’s z" if local else "what it sums out"
+    if local == "labels":
+        kept, guessed = "the labels", "which component every row belongs to"
+    lower = f" CAVI’s own bound keeps {kept} and is lower; compare methods with {local} summed out." if local else ""
     words = [
         (
             "sd ratio",
@@ -171,8 +176,8 @@ def glossary(view: View) -> Sequence[tuple[str, str]]:
         words.append(
             (
                 "EM",
-                "Expectation-maximisation: guesses which component every row belongs to, moves the parameters to fit "
-                "that guess best, and repeats; it ends at one point.",
+                f"Expectation-maximisation: guesses {guessed}, moves the parameters to fit that guess best, and repeats; it "
+                "ends at one point.",
             )
         )
     if "nuts" in names:
@@ -190,35 +195,54 @@ def glossary(view: View) -> Sequence[tuple[str, str]]:
                 "A sampler that draws one group of unknowns at a time from its exact distribution given all others.",
             )
         )
-    words += [
-        (
-            "ELBO",
-            "The quantity VI raises: a lower bound on the log evidence, in nats. Their distance is the "
-            "divergence to the posterior. CAVI’s own bound keeps the labels and is lower; compare "
-            "methods with labels summed out.",
-        ),
-        ("R‑hat, ESS", "Whether chains agree, and how many independent draws they are worth."),
-        (
-            "Log evidence",
-            "How probable the data are under the model, in nats: what every bound stays below. A nat is a factor of "
-            "2.7 in probability.",
-        ),
-        (
-            "Shrinkage, delinkage",
-            "What a factorised approximation loses because each coordinate’s own spread is too small, and what it gains "
-            "back because the coordinates vary independently.",
-        ),
-        (
-            "Effective draws",
-            "How many equally weighted draws the reweighted ones are worth.",
-        ),
-        (
-            "k‑hat",
-            "How heavy the tail of the importance weights is. Above its threshold (at most 0.7), "
-            "reweighting the method’s draws cannot repair it.",
-        ),
-    ]
+    words += [word for fact, word in _of_bounds_and_weights(lower) if fact is None or view.tells(fact)]
     return [*words, *_of_checks(summary), *_of_estimates(summary)]
+
+
+def _of_bounds_and_weights(lower: str) -> Sequence[tuple[str | None, tuple[str, str]]]:
+    """Words that every page has, but for a check whose files do not tell the fact."""
+    return (
+        (
+            "elbo",
+            (
+                "ELBO",
+                "The quantity VI raises: a lower bound on the log evidence, in nats. Their distance is the "
+                f"divergence to the posterior.{lower}",
+            ),
+        ),
+        (None, ("R‑hat, ESS", "Whether chains agree, and how many independent draws they are worth.")),
+        (
+            "elbo",
+            (
+                "Log evidence",
+                "How probable the data are under the model, in nats: what every bound stays below. A nat is a factor of "
+                "2.7 in probability.",
+            ),
+        ),
+        (
+            None,
+            (
+                "Shrinkage, delinkage",
+                "What a factorised approximation loses because each coordinate’s own spread is too small, and what it gains "
+                "back because the coordinates vary independently.",
+            ),
+        ),
+        (
+            "khat",
+            (
+                "Effective draws",
+                "How many equally weighted draws the reweighted ones are worth.",
+            ),
+        ),
+        (
+            "khat",
+            (
+                "k‑hat",
+                "How heavy the tail of the importance weights is. Above its threshold (at most 0.7), "
+                "reweighting the method’s draws cannot repair it.",
+            ),
+        ),
+    )
 
 
 def _of_checks(summary: dict[str, Any]) -> list[tuple[str, str]]:

@@ -16,11 +16,13 @@ from scipy.stats import norm
 from vi_vs_mcmc.figures.gap import Part
 from vi_vs_mcmc.figures.gap import gap as figure
 from vi_vs_mcmc.report.blocks import Block, Panel, Table
+from vi_vs_mcmc.report.mixture import of_a_row
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import NONE, capital, listed, number, plural, spelled
 
 _REACHED = 0.005  # nats: a gap that two digits show as none
 _ROOM = 3.0  # standard errors by which a part may be negative before the split is not believed
+_CHANCE = 3  # standard errors within which a sampled difference is none
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def evidence(view: View) -> Block | None:
         "gap",
         _title(view, far, gaps[far]),
         " ".join(what.split()),
-        _read(gaps, float(entry.get("labels") or 0.0)),
+        _read(gaps, float(entry.get("labels") or 0.0), of_a_row(view.run), _label(view)),
         [panel],
         _table(view, entry, gaps),
     )
@@ -77,6 +79,8 @@ def gap_of(view: View, method: str) -> Gap | None:
     if local is None or rest is None:
         return Gap(total, labels, [*parts, Part("q", total - labels, "rest")], [*errors, error], error)
     sampled = math.sqrt(max(error**2 - own**2, 0.0))  # the error of the bound with z summed out
+    if 0 < abs(local) <= _CHANCE * sampled:  # no row has a z: what is known exactly is not split by what is sampled
+        return Gap(total, labels, [*parts, Part("q(θ)", total - labels, "parameters")], [*errors, own], own)
     if local != 0:
         parts, errors = [*parts, Part("q(z)", float(local), "local")], [*errors, sampled]
     # a bound that keeps q(z) is known exactly: its distance is as sure as the log evidence is
@@ -127,7 +131,12 @@ def _apart(a: dict[str, Any], b: dict[str, Any]) -> float:
     return abs(a["log_evidence"] - b["log_evidence"]) / max(error, 1e-9 * max(1.0, abs(a["log_evidence"])))
 
 
-def _read(gaps: dict[str, Gap], all_labels: float) -> str:
+def _label(view: View) -> str:
+    """What a label is called: the exchangeable dimension."""
+    return (view.run.summary.get("problem") or {}).get("exchangeable") or "component"
+
+
+def _read(gaps: dict[str, Gap], all_labels: float, local: str, label: str) -> str:
     kinds = {p.kind for g in gaps.values() for p in g.parts}
     out = [
         "No bound can pass the log evidence, how probable the model makes the data; a bar is the distance that is left. "
@@ -137,7 +146,7 @@ def _read(gaps: dict[str, Gap], all_labels: float) -> str:
         labels, least = (pick(g.labels for g in gaps.values()) for pick in (max, min))
         k = components(all_labels)
         ways = f"can be numbered in {spelled(math.factorial(k))} ways" if k else ""
-        numberings = f"{plural(k, 'component')} {ways}" if k else "components have no order"
+        numberings = f"{plural(k, label)} {ways}" if k else f"{label}s have no order"
         if abs(labels - all_labels) < 1e-6:
             cost = f"{f'log {k}! = ' if k else ''}{number(labels)}"
             out.append(
@@ -145,16 +154,18 @@ def _read(gaps: dict[str, Gap], all_labels: float) -> str:
             )
         else:
             out.append(
-                f"**Labels:** {numberings}, the posterior holds all of them. A q with components that are alike, such as "
+                f"**Labels:** {numberings}, the posterior holds all of them. A q with {label}s that are alike, such as "
                 f"empty ones, is spread over several, but not over all. That costs {number(labels)}"
             )
         also = "" if labels - least < 1e-6 else f", {number(least)} where q holds most of them,"
         out[-1] += f"{also} and makes no answer wrong."
     if "local" in kinds:
-        out.append(
-            "**q(z):** which component a row belongs to depends on the parameters, but this q gives each row one set of "
-            "probabilities whatever the parameters are. A bound with z summed out does not pay this."
+        depends = (
+            f"which {label} a row belongs to depends on the parameters, but this q gives each row one set of probabilities"
+            if local == "labels"
+            else "the z of a row depends on the parameters, but this q gives each z one law"
         )
+        out.append(f"**q(z):** {depends} whatever the parameters are. A bound with z summed out does not pay this.")
     if "parameters" in kinds:
         out.append(
             "**q(θ):** what remains is the shape of q over the parameters. Too narrow an sd, a forgotten correlation and a "

@@ -111,9 +111,8 @@ def sd_phrase(view: View, finding: Finding) -> str:
     if finding.small and finding.large:
         return f"{name} makes {plural(len(finding.small), 'sd')} too small and {spelled(len(finding.large))} too large"
     if finding.small:
-        return (
-            f"{name} makes at least {share(len(finding.small), finding.judged, 'sd')} more than {tolerance} too small"
-        )
+        least = "at least " if len(finding.small) < finding.judged else ""
+        return f"{name} makes {least}{share(len(finding.small), finding.judged, 'sd')} more than {tolerance} too small"
     if finding.large:
         return f"{name} makes {share(len(finding.large), finding.judged, 'sd')} more than {tolerance} too large"
     if finding.unsure:

@@ -61,6 +61,7 @@ for (const k of [0, 1, 2]) follow["pair" + k] = (spec, j) => {
     else Object.assign(t, ellipse(METHOD(t), other, j, D.between[METHOD(t)][j][k]));
   }
   spec.layout.xaxis.title.text = D.axis[other];
+  $("#pair" + k).setAttribute("aria-label", `${D.names[j]} against ${D.names[other]}`);
   delete spec.layout.xaxis.range;
   delete spec.layout.yaxis.range;
 };

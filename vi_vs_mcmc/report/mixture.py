@@ -39,6 +39,13 @@ class Mixture:
     occupied: list[int]  # components that nearly always own a row, so that drawing them says something
 
 
+def of_a_row(run: Run) -> str:
+    """What a row's local variable is called: its label in a mixture, elsewhere z; empty where rows are known to have none."""
+    if _has_components(run.posteriors[run.reference]):
+        return "labels"
+    return "" if (run.summary.get("problem") or {}).get("local") is False else "z"
+
+
 def mixture(run: Run) -> Mixture | None:
     """The parts of a mixture, or None if the reference has no components or no data are in the folder."""
     reference = run.posteriors[run.reference]

@@ -12,9 +12,10 @@ from vi_vs_mcmc.report.blocks import Block, Panel, Section, Table
 from vi_vs_mcmc.report.em_steps import em_steps
 from vi_vs_mcmc.report.evidence import digits, evidence, fine, gap_of
 from vi_vs_mcmc.report.findings import sentences
+from vi_vs_mcmc.report.mixture import of_a_row
 from vi_vs_mcmc.report.ratios import ratios
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import capital, count, listed, number, plural, spelled
+from vi_vs_mcmc.report.words import capital, count, listed, number, plural, spelled, told_apart
 
 _TRACES = 6  # methods whose traces are drawn
 _LIKELIHOODS = 2  # methods whose bound is drawn beside the likelihood
@@ -47,7 +48,7 @@ def optimiser(view: View) -> Section:
 
 
 def health_table(view: View) -> Table:
-    """Status, k-hat and its meaning, and the two ELBOs of every method."""
+    """Status, k-hat and its meaning, and the two ELBOs of every method; of a check, those that its files tell."""
     body = []
     for m in view.methods:
         v = view.run.summary["verdicts"][m]
@@ -60,9 +61,15 @@ def health_table(view: View) -> Table:
             # the density of one point: it rises without limit as q narrows, and bounds no evidence
             own = f"log p {own}, not a bound" if v.get("elbo") is not None else own
             says, marginal = "has no meaning for a point", number(None)
-        body.append([view.label(m), _finished(v), number(v.get("khat"), 2), says, own, marginal])
-    head = ["method", "finished?", "k‑hat", "what k‑hat says", "its own ELBO", "ELBO, labels summed out"]
-    return Table("health of the variational fits", head, body, left=(0, 1, 3), methods=view.methods)
+        khat = told_apart(v.get("khat"), v.get("khat_threshold") or 0.7)[0]
+        body.append([view.label(m), _finished(v), khat, says, own, marginal])
+    last = f"ELBO, {local} summed out" if (local := of_a_row(view.run)) else "marginal ELBO"
+    head = ["method", "finished?", "k‑hat", "what k‑hat says", "its own ELBO", last]
+    told = [None, None, "khat", "khat", "elbo", "elbo_marginal"]
+    kept = [i for i, fact in enumerate(told) if fact is None or view.tells(fact)]
+    left = [kept.index(i) for i in (0, 1, 3) if i in kept]
+    rows = [[row[i] for i in kept] for row in body]
+    return Table("health of the variational fits", [head[i] for i in kept], rows, left=left, methods=view.methods)
 
 
 def khat_means(verdict: dict[str, Any]) -> str:
@@ -71,7 +78,7 @@ def khat_means(verdict: dict[str, Any]) -> str:
     if khat is None or not np.isfinite(khat):
         return "not known"
     threshold = verdict.get("khat_threshold") or 0.7
-    edge = number(threshold, 2).rstrip("0").rstrip(".")
+    edge = told_apart(khat, threshold)[1].rstrip("0").rstrip(".")
     if khat < 0.5:
         return "good: reweighting its draws would work well"
     if khat < threshold:
@@ -185,7 +192,7 @@ def _climbs(view: View, traced: list[str]) -> Block:
     )
     if "log evidence of one labelling" in known:
         read += (
-            " A q that keeps to one numbering of the components can reach the log evidence less the log of how "
+            " A q that keeps to one numbering of its labels can reach the log evidence less the log of how "
             "many numberings there are."
         )
     points = [view.label(m) for m in traced if is_point(view, m)]
@@ -248,22 +255,17 @@ def _likelihood(view: View, method: str) -> Block | None:
     if left is None or right is None or right.y.size < 2:
         return None
     style, slug = view.styles[method], view.styles[method].css
+    right_name, drawn = "log p(x | expected parameters)", climb([right], style, "sweep")
     panels = [
         Panel(f"bound-{slug}", climb([left], style, "sweep"), "ELBO by sweep", "ELBO", "nats"),
-        Panel(
-            f"likelihood-{slug}",
-            climb([right], style, "sweep"),
-            "log-likelihood by sweep",
-            "log p(x | expected parameters)",
-            "nats",
-        ),
+        Panel(f"likelihood-{slug}", drawn, "log-likelihood by sweep", right_name, "nats"),
     ]
     title, what = _likelihood_words(view.label(method), left.y, right.y)
+    out = f", {local} summed out" if (local := of_a_row(view.run)) else ""
     read = (
-        "Left, the bound that is climbed; right, the exact log-likelihood of the data at the parameters "
-        "expected so far, labels "
-        "summed out. The bound must rise at every sweep; the likelihood need not, as the bound also pays "
-        "for the prior and for being spread out."
+        f"Left, the bound that is climbed; right, the exact log-likelihood of the data at the parameters expected so far{out}. "
+        "The bound must rise at every sweep; the likelihood need not, as the bound also pays for the prior and for being "
+        "spread out."
     )
     some = np.unique(np.linspace(0, min(left.y.size, right.y.size) - 1, 15).astype(int))
     body = [[str(i + 1), number(float(left.y[i]), 3), number(float(right.y[i]), 3)] for i in some]

@@ -19,7 +19,7 @@ from vi_vs_mcmc.report.blocks import Section
 from vi_vs_mcmc.report.payload import block, colours, payload
 from vi_vs_mcmc.report.style import stylesheet
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import like, marked, number, plain
+from vi_vs_mcmc.report.words import breakable, like, marked, number, plain
 
 _HERE = Path(__file__).parent
 SCRIPTS = ("base.js", "follow.js", "draw.js", "choose.js", "table.js", "save.js", "start.js")
@@ -137,7 +137,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(marked=lambda s: marked(str(s)), plain=lambda s: plain(str(s)))
+    environment.filters.update(marked=lambda s: marked(str(s)), plain=lambda s: plain(str(s)), breakable=breakable)
     return environment
 
 

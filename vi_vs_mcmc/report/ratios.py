@@ -14,7 +14,7 @@ from vi_vs_mcmc.names import file_name
 from vi_vs_mcmc.report.blocks import Block, Panel, Table
 from vi_vs_mcmc.report.findings import points
 from vi_vs_mcmc.report.view import View
-from vi_vs_mcmc.report.words import code, count, like, listed, number, percent
+from vi_vs_mcmc.report.words import code, count, like, listed, number, percent, told_apart
 
 ROWS = 12  # of each method's corrected numbers
 
@@ -79,8 +79,8 @@ def _judgement(view: View, found: dict[str, Ratios]) -> str:
         return f"Reweighting works for {names(works)}, not for {names(fails)}"
     if fails:
         judged = [r.judged for m in fails if (r := found[m]).judged]
-        khats = listed(list(dict.fromkeys(number(j["khat"]) for j in judged)))
-        edges = listed(list(dict.fromkeys(number(j["threshold"]) for j in judged)))
+        pairs = [told_apart(j["khat"], j["threshold"]) for j in judged]
+        khats, edges = (listed(list(dict.fromkeys(side))) for side in zip(*pairs, strict=True))
         return f"Reweighting cannot mend {names(fails)}: k‑hat is {khats}, to be trusted below {edges}"
     least = min(works, key=lambda m: found[m].effective / found[m].draws)
     r = found[least]
@@ -93,8 +93,8 @@ def _judgement(view: View, found: dict[str, Ratios]) -> str:
 def _left(view: View, found: dict[str, Ratios]) -> str:
     """k-hat and effective draws of every method, as a sentence."""
     each = [
-        f"{view.label(m)} k‑hat {number(r.judged['khat'])} (trusted below {number(r.judged['threshold'])}), "
-        f"{count(r.effective)} of {count(r.draws)} draws effective"
+        "{} k‑hat {} (trusted below {}), ".format(view.label(m), *told_apart(r.judged["khat"], r.judged["threshold"]))
+        + f"{count(r.effective)} of {count(r.draws)} draws effective"
         for m, r in found.items()
         if r.judged
     ]

@@ -187,7 +187,7 @@ def _pairs(view: View) -> Block:
             Panel(
                 f"pair{k}",
                 pair(view.names[i], view.dots[:, [i, j]], moments, view.styles),
-                f"pair plot {k + 1}",
+                f"{view.names[j]} against {view.names[i]}",
             )
         )
     everyone = [view.reference, *view.methods]

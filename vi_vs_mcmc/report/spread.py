@@ -120,14 +120,26 @@ def _mean_words(view: View, findings: dict[str, Finding]) -> tuple[str, str]:
     where = f"{code(view.names[furthest.shifted or 0])} under {view.label(furthest.method)} is furthest off"
     where += f", by {number(_bias(view, furthest), sign=True)} sd"
     if worst.off:
-        many = share(len(worst.off), worst.judged, "mean")
-        title = f"{view.label(worst.method)} puts {many} more than {tolerated_mean(view)} off"
+        title = f"{_movers(view, standing)} more than {tolerated_mean(view)} off"
         calm = [view.label(f.method) for f in standing if not f.off]
         return title, sentences(where, _calm(calm), unsettled(view, of="means"))
     title = f"No mean is off by more than {number(abs(_bias(view, furthest)))} of an sd under {view.reference_label}"
     if abs(_bias(view, furthest)) > view.tolerance[1]:
         title = f"No mean is clearly more than {tolerated_mean(view)} off"
     return title, sentences(where, unsettled(view, of="means"))
+
+
+def _movers(view: View, standing: list[Finding]) -> str:
+    """Every method that moves a mean, and how many each moves, as a clause."""
+    off = [f for f in standing if f.off]
+    most = max(off, key=lambda f: len(f.off))
+    many = share(len(most.off), most.judged, "mean")
+    names = listed([view.label(f.method) for f in off])
+    if len(off) == len(view.methods) > 1:
+        names = "Both methods" if len(off) == 2 else f"All {spelled(len(off))} methods"
+    if len(off) == 1:
+        return f"{names} puts {many}"
+    return f"{names} put {'up to ' if len({len(f.off) for f in off}) > 1 else ''}{many}"
 
 
 def _calm(names: list[str]) -> str:

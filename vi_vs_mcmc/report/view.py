@@ -57,6 +57,11 @@ class View:
         """Whether the reference failed its own checks, so that no number may be read as a verdict."""
         return self.run.summary["reference"].get("status") == "failed"
 
+    def tells(self, fact: str) -> bool:
+        """Whether there is something to say of a fact such as `khat`: draws that were made elsewhere may not tell it."""
+        known = any(v.get(fact) is not None for v in self.run.summary["verdicts"].values())
+        return known or self.run.summary.get("kind") != "check"
+
     @property
     def tolerance(self) -> tuple[float, float]:
         """What is tolerated: a share of an sd, and a distance of means in reference sds."""

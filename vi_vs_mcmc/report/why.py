@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vi_vs_mcmc.figures.why import why as figure
 from vi_vs_mcmc.report.blocks import Block, Panel, Table
 from vi_vs_mcmc.report.findings import find, leading, limits, no_conclusion, points, sentences
+from vi_vs_mcmc.report.mixture import of_a_row
 from vi_vs_mcmc.report.view import View
 from vi_vs_mcmc.report.words import code, interval, listed, number, percent
 
@@ -71,15 +72,19 @@ def block(view: View) -> Block | None:
         view.tolerance[0],
         shown,
     )
+    above, local = any((g.predicted[g.known] > 1 + _ABOVE).any() for g in gaps.values()), of_a_row(view.run)
+    hidden = {"labels": "the labels, which", "": ""}.get(local, "each row’s z, which")
+    elsewhere = (
+        f"at the optimiser, at {hidden} the family also treats as independent, or" if hidden else "at the optimiser or"
+    )
     read = (
         f"Across, what {view.reference_label}’s own correlations predict: the sd that the best fully factorised normal "
-        f"would have, over {view.reference_label}’s. It holds every coordinate but one still, so the stronger the "
-        "correlations, the narrower. Up, what each method has. On the diagonal (grey: "
-        f"±{percent(view.tolerance[0])}) a family that ignores correlations explains the width. Above it, a method keeps "
-        "some correlations. Below it, look elsewhere: at the optimiser, at hidden labels that the family also treats as "
-        "independent, or at a shape that is not normal."
+        f"would have, over {view.reference_label}’s. It holds every coordinate but one still"
+        f"{'' if above else ', so the stronger the correlations, the narrower'}. Up, what each method has. On the "
+        f"diagonal (grey: ±{percent(view.tolerance[0])}) a family that ignores correlations explains the width. "
+        f"Above it, a method keeps some correlations. Below it, look elsewhere: {elsewhere} at a shape that is not normal."
     )
-    if any((g.predicted[g.known] > 1 + _ABOVE).any() for g in gaps.values()):
+    if above:
         read += (
             " A prediction can lie above 1: a weight or a covariance is a mix of several unconstrained coordinates, and "
             "where these move against each other the mix widens once each moves alone."

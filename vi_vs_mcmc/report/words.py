@@ -9,6 +9,8 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
+from vi_vs_mcmc.names import apart
+
 NARROW = "\u202f"  # between a number and its unit, and between thousands
 FIXED = "\u00a0"
 NONE = "–"
@@ -147,6 +149,18 @@ def marked(text: str | None) -> Markup:
     """A sentence as HTML: escaped, `..` as code, **..** and numbers before [an interval] strong."""
     pieces = re.split(r"(`[^`]*`)", text or "")
     return Markup("").join(_code_or_plain(p) for p in pieces)
+
+
+def told_apart(value: float | None, limit: float | None) -> tuple[str, str]:
+    """A number and its limit, with the decimals that tell them apart; an en dash where there is none."""
+    if value is None or limit is None or not (math.isfinite(value) and math.isfinite(limit)):
+        return number(value), number(limit)
+    return apart(value, limit)
+
+
+def breakable(name: str) -> Markup:
+    """A name as HTML: escaped, and free to break before a capital inside a word."""
+    return Markup("<wbr>").join(re.split(r"(?<=[a-z])(?=[A-Z])", name))
 
 
 def plain(text: str) -> str:

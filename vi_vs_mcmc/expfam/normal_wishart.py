@@ -1,14 +1,4 @@
-r"""Exponential families in natural parameters: the log normaliser A, the statistics t, draws and moments.
-
-    log q(theta) = <eta, t(theta)> - A(eta)        (base measure: Lebesgue on the constrained site)
-
-The natural parameter, the statistics and their expectations share one shape, so that <., .> is the sum of elementwise
-products and E[t] = grad A(eta). eta = 0 is the flat density. Every leaf has a leading axis of components, and A is
-summed over it.
-
-Source: Wainwright and Jordan (2008), Graphical Models, Exponential Families, and Variational Inference, section 3;
-Bishop (2006), PRML, appendix B.
-"""
+"""Normal-Wishart over K pairs (mu_k, Lambda_k) in D dimensions."""
 
 from __future__ import annotations
 
@@ -21,46 +11,9 @@ from jax import Array
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, gammaln
 
+from vi_vs_mcmc.expfam.matrices import log_det, symmetric
+
 LEAST = np.sqrt(np.finfo(float).tiny)  # a smaller precision has no square
-
-
-def symmetric(matrix: Array) -> Array:
-    """(P + P^T) / 2 over the last two axes; a derivative with respect to P is then symmetric too."""
-    return 0.5 * (matrix + jnp.swapaxes(matrix, -1, -2))
-
-
-# --- Dirichlet over K weights: t = log w, eta = concentration - 1
-
-
-def dirichlet_log_normaliser(eta: Array) -> Array:
-    """A = sum_k log Gamma(alpha_k) - log Gamma(sum_k alpha_k), alpha = eta + 1, shape (K,) -> (); inf unless all alpha_k > 0."""
-    alpha = eta + 1.0
-    return jnp.where((alpha > 0.0).all(), gammaln(alpha).sum() - gammaln(alpha.sum()), jnp.inf)
-
-
-def dirichlet_expected_log(alpha: Array) -> Array:
-    """E[log w_k] = digamma(alpha_k) - digamma(sum_j alpha_j): the derivative of A by hand."""
-    return digamma(alpha) - digamma(alpha.sum())
-
-
-def dirichlet_moments(eta: Array) -> tuple[Array, Array]:
-    """Mean alpha_k / alpha_0 and variance p_k (1 - p_k) / (alpha_0 + 1) of each weight."""
-    alpha = eta + 1.0
-    total = alpha.sum()
-    share = alpha / total
-    return share, share * (1.0 - share) / (total + 1.0)
-
-
-def dirichlet_mode(eta: Array) -> Array:
-    """argmax of <eta, log w> on the simplex: w_k = eta_k / sum_j eta_j, (K,); nan if an eta_k < 0: then it has no bound.
-
-    At eta_k = 0 the argmax is on the edge, w_k = 0: the smallest positive number stands for it, so that log w is finite.
-    """
-    share = jnp.maximum(eta / eta.sum(), np.finfo(float).tiny)
-    return jnp.where((eta >= 0.0).all(), share, jnp.nan)
-
-
-# --- normal-Wishart over K pairs (mu_k, Lambda_k) in D dimensions
 
 
 class NormalWishart(NamedTuple):
@@ -113,7 +66,7 @@ def wishart_expected_log_det(scale_inverse: Array, degrees_of_freedom: Array) ->
     """E[log|Lambda_k|] = sum_i digamma((nu_k + 1 - i) / 2) + D log 2 + log|W_k|, (K,): the derivative of A by hand."""
     dimension = scale_inverse.shape[-1]
     half = 0.5 * (degrees_of_freedom[:, None] - jnp.arange(dimension))
-    return digamma(half).sum(-1) + dimension * jnp.log(2.0) - _log_det(jnp.linalg.cholesky(scale_inverse))
+    return digamma(half).sum(-1) + dimension * jnp.log(2.0) - log_det(scale_inverse)
 
 
 def normal_wishart_log_normaliser(eta: NormalWishart) -> Array:
@@ -123,10 +76,9 @@ def normal_wishart_log_normaliser(eta: NormalWishart) -> Array:
     """
     beta, mean, scale_inverse, nu = normal_wishart_parameters(eta)
     dimension = mean.shape[-1]
-    log_det = _log_det(jnp.linalg.cholesky(scale_inverse))
     log_gamma = gammaln(0.5 * (nu[:, None] - jnp.arange(dimension))).sum(-1)
     log_gamma += 0.25 * dimension * (dimension - 1) * np.log(np.pi)
-    wishart = 0.5 * nu * (dimension * np.log(2.0) - log_det) + log_gamma
+    wishart = 0.5 * nu * (dimension * np.log(2.0) - log_det(scale_inverse)) + log_gamma
     value = (wishart + 0.5 * dimension * jnp.log(2.0 * np.pi / beta)).sum()
     return jnp.where((nu > dimension - 1.0).all(), value, jnp.inf)
 
@@ -134,8 +86,7 @@ def normal_wishart_log_normaliser(eta: NormalWishart) -> Array:
 def normal_wishart_sufficient(means: Array, precisions: Array) -> NormalWishart:
     """t(mu, Lambda) for means (K, D) and precisions (K, D, D)."""
     linear = jnp.einsum("kij,kj->ki", precisions, means)
-    log_det = _log_det(jnp.linalg.cholesky(precisions))
-    return NormalWishart(0.5 * log_det, -0.5 * (linear * means).sum(-1), linear, -0.5 * precisions)
+    return NormalWishart(0.5 * log_det(precisions), -0.5 * (linear * means).sum(-1), linear, -0.5 * precisions)
 
 
 def normal_wishart_mode(eta: NormalWishart) -> dict[str, Array]:
@@ -157,26 +108,45 @@ def normal_wishart_mode(eta: NormalWishart) -> dict[str, Array]:
     }
 
 
-def dirichlet_normal_wishart_draw(key: Array, eta_weights: Array, eta: NormalWishart) -> dict[str, Array]:
-    """One draw of weights (K,), means (K, D), precisions and covariances (K, D, D), by Bartlett's decomposition.
+def normal_wishart_draw(key: Array, eta: NormalWishart) -> dict[str, Array]:
+    """One draw of means (K, D), precisions and covariances (K, D, D)."""
+    key_gamma, key_rest = jax.random.split(key)
+    return _by_bartlett(jax.random.split(key_rest), eta, jax.random.loggamma(key_gamma, _halves(eta)))
 
-    With C C' = W^-1 and B lower triangular (B_ii^2 ~ chi2(nu - i), B_ij ~ N(0, 1)): Lambda = T T', T = C^-T B. Weights are
-    normalised gammas; they are drawn together with the chi2, since a gamma sampler is what takes longest to compile.
+
+def dirichlet_normal_wishart_draw(key: Array, eta_weights: Array, eta: NormalWishart) -> dict[str, Array]:
+    """The same, with a draw of weights (..., K), a Dirichlet for each row of `eta_weights`.
+
+    Weights are normalised gammas; they are drawn together with the chi2, since a gamma sampler is what takes longest to compile.
     """
-    beta, mean, scale_inverse, nu = normal_wishart_parameters(eta)
+    key_gamma, *keys = jax.random.split(key, 3)
+    halves, number = _halves(eta), eta_weights.size
+    log_gammas = jax.random.loggamma(key_gamma, jnp.concatenate([eta_weights.ravel() + 1.0, halves.ravel()]))
+    weights = jax.nn.softmax(log_gammas[:number].reshape(eta_weights.shape))
+    return {"weights": weights, **_by_bartlett(jnp.stack(keys), eta, log_gammas[number:].reshape(halves.shape))}
+
+
+def _halves(eta: NormalWishart) -> Array:
+    """(nu - i) / 2 of each pair and i < D, (K, D)."""
+    dimension = eta.linear.shape[-1]
+    return 0.5 * ((eta.log_det + dimension)[:, None] - jnp.arange(dimension))
+
+
+def _by_bartlett(keys: Array, eta: NormalWishart, log_gammas: Array) -> dict[str, Array]:
+    """Means, precisions and covariances from the logarithms of gammas of shape (nu - i) / 2, (K, D), by Bartlett's decomposition.
+
+    With C C' = W^-1 and B lower triangular (B_ii^2 ~ chi2(nu - i), B_ij ~ N(0, 1)): Lambda = T T', T = C^-T B.
+    """
+    beta, mean, scale_inverse, _ = normal_wishart_parameters(eta)
     components, dimension = mean.shape
-    key_gamma, key_below, key_mean = jax.random.split(key, 3)
-    halves = 0.5 * (nu[:, None] - jnp.arange(dimension))
-    log_gammas = jax.random.loggamma(key_gamma, jnp.concatenate([eta_weights + 1.0, halves.ravel()]))
-    diagonal = jnp.sqrt(2.0 * jnp.exp(log_gammas[components:])).reshape(components, dimension)
+    key_below, key_mean = keys
     below = jnp.tril(jax.random.normal(key_below, (components, dimension, dimension)), -1)
-    bartlett = below + jax.vmap(jnp.diag)(diagonal)
+    bartlett = below + jax.vmap(jnp.diag)(jnp.sqrt(2.0 * jnp.exp(log_gammas)))
     cholesky = jnp.linalg.cholesky(scale_inverse)
     root = jax.vmap(lambda c, b: solve_triangular(c, b, lower=True, trans=1))(cholesky, bartlett)
     root_inverse = jax.vmap(lambda c, b: solve_triangular(b, c.T, lower=True))(cholesky, bartlett)
     noise = jax.random.normal(key_mean, (components, dimension))
     return {
-        "weights": jax.nn.softmax(log_gammas[:components]),
         "means": mean + jnp.einsum("kji,kj->ki", root_inverse, noise) / jnp.sqrt(beta)[:, None],
         "precisions": root @ jnp.swapaxes(root, -1, -2),
         "covariances": jnp.swapaxes(root_inverse, -1, -2) @ root_inverse,
@@ -206,10 +176,6 @@ def normal_wishart_moments(eta: NormalWishart) -> dict[str, tuple[Array, Array]]
         "precisions": (nu_ * scale, nu_ * (scale**2 + _diagonal_products(scale))),
         "covariances": (covariance, finite(excess > 2, spread)),
     }
-
-
-def _log_det(cholesky: Array) -> Array:
-    return 2.0 * jnp.log(jnp.diagonal(cholesky, axis1=-2, axis2=-1)).sum(-1)
 
 
 def _diagonal_products(matrix: Array) -> Array:
