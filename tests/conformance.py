@@ -14,6 +14,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 from subject import DENSITIES, Subject
 
+from vi_vs_mcmc.ascent import ROUNDING
 from vi_vs_mcmc.conjugate import Natural
 
 ERRORS = 5.0
@@ -136,7 +137,8 @@ def the_elbo_never_falls_on_the_way_to_a_fixed_point(subject: Subject) -> None:
     ascent = subject.ascent
     assert ascent.converged.all()
     steps = np.diff(ascent.trace, axis=1)
-    assert np.nanmin(steps) >= -1e-12 * (1 + np.nanmax(np.abs(ascent.trace)))
+    # a prediction is kept where the ELBO is no lower but for what ascent takes for rounding; a wrong update loses far more
+    assert np.nanmin(steps) >= -ROUNDING * (1 + np.nanmax(np.abs(ascent.trace)))
     assert np.nanmax(steps) > 1e-3
 
 

@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 from vi_vs_mcmc.programs import compile_quickly
 
 compile_quickly()
+jax.config.update("jax_num_cpu_devices", 3)  # on every machine, and no divisor of most numbers of rows
 
 LECTURE = ("test_cavi", "test_gibbs", "test_lrvb", "test_nuts", "test_cli", "test_compare", "test_docs")
 

@@ -29,6 +29,14 @@ def test_a_weighty_optimum_that_no_chain_visited_is_named_and_a_light_one_is_not
     assert facts(modes={"modes": [mode(0.8, [1.0, 1.0]), mode(0.2, [0.0, 0.1])]}) == []
 
 
+def test_where_no_modes_were_searched_for_the_page_says_so():
+    assert facts(kind="compare", modes=None) == [
+        "No search for other modes was made, for the program has no closed form."
+    ]
+    assert facts(kind="compare", modes=None, reference={"method": "gibbs"}) == []
+    assert facts(kind="check", modes=None) == []
+
+
 def test_verdicts_without_labels_say_so_and_why():
     found = cautions(summary(reference={"label_free": "60 % of draws lie elsewhere"}), [], [])
     assert found[0]["level"] == "check"
@@ -75,6 +83,12 @@ def test_a_heavy_tail_is_a_check_where_the_method_is_called_calibrated():
     level = lambda *words: cautions(summary(verdicts={"lrvb": entry | {"verdict": list(words)}}), [], [])[0]["level"]
     assert level("calibrated") == "check"
     assert level("overconfident") == "note"
+
+
+def test_a_k_hat_that_rounds_to_its_limit_has_one_more_decimal():
+    caution = cautions(summary(verdicts={"cavi": {"verdict": [], "khat": 0.703, "khat_threshold": 0.7}}), [], [])[0]
+    assert caution["fact"] == "CAVI\u2019s k\u2011hat is 0.703."
+    assert caution["consequence"].startswith("Above 0.700, ")
 
 
 def test_a_calibrated_method_that_is_off_without_labels_is_to_be_checked():

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from vi_vs_mcmc import cli, terminal
@@ -51,6 +52,19 @@ def test_a_run_folder_is_written_checked_and_rendered_again(run):
     assert not Path("there/figures/old.json").exists()
 
 
+def test_names_and_sites_of_a_check_are_options_and_stans_files_a_pattern(run):
+    head = "# method = sample (Default)\nlp__,{},mu\n"
+    for chain in range(4):
+        rows = [f"0,{a!r},{b!r}\n" for a, b in np.random.default_rng(chain).standard_normal((200, 2)).tolist()]
+        Path(f"advi_{chain}.csv").write_text(head.format("b") + "".join(rows))
+        Path(f"nuts_{chain}.csv").write_text(head.format("beta") + "".join(rows))
+    arguments = ("check", "advi_*.csv", "--against", "nuts_*.csv", "--rename", "b=beta", "--sites", "beta", "--json")
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert json.loads(out)["problem"]["title"] == "beta"
+    assert Path("reports/advi-against-nuts/report.html").exists()
+
+
 def test_a_csv_and_settings_reach_the_model_json_is_the_summary_strict_exits_1_and_the_command_holds_the_seed(
     run, lecture
 ):
@@ -73,9 +87,22 @@ def test_a_csv_and_settings_reach_the_model_json_is_the_summary_strict_exits_1_a
 def test_models_lists_each_with_its_settings(run):
     code, out, _ = run("models")
     assert code == 0
-    assert out.startswith("gmm: Bayesian Gaussian mixture")
+    assert {"eight_schools", "gmm"} <= {line.split(":")[0] for line in out.splitlines()}
     assert "--set degrees_of_freedom=" in out
     assert "nu, above D - 1" in out
+    assert out.count("    What is known: ") >= 7
+    assert "10 000 draws of posteriordb's" in " ".join(out.split())
+
+
+def test_some_sites_alone_are_compared_and_a_site_that_is_not_there_is_refused(run):
+    short = ("--draws", "100", "--max-draws", "100", "--method", "laplace", "--seed", "1", "--json")
+    code, _, _ = run("compare", "eight_schools", "--sites", "tau", *short)
+    assert code == 0
+    table = pd.read_csv("reports/eight_schools/comparison.csv")
+    assert set(table["parameter"]) == {"tau"}
+    code, _, err = run("compare", "eight_schools", "--sites", "tau,theta_0", *short)
+    assert code == 2
+    assert "no site 'theta_0'" in err
 
 
 def test_doctor_finds_a_known_answer(run):
@@ -92,7 +119,11 @@ BAD = {  # name: (arguments, exit code, words that must be said)
     "an unknown reference": (("compare", "gmm", "--reference", "nut"), 2, "did you mean 'nuts'"),
     "an unknown study": (("study", "overlop"), 2, "did you mean 'overlap'"),
     "a setting without a value": (("compare", "gmm", "--set", "components"), 2, "want KEY=VALUE"),
-    "no component": (("compare", "gmm", "--set", "components=0"), 2, "components is 0; want a whole number, 1 or more"),
+    "no component": (
+        ("compare", "gmm", "--set", "components=0"),
+        2,
+        "components is 0; want a whole number, 1 to 1000000",
+    ),
     "half a component": (("compare", "gmm", "--set", "components=2.5"), 2, "components is 2.5"),
     "a word for a number": (("compare", "gmm", "--set", "components=two"), 2, "components is 'two'"),
     "too few degrees of freedom": (
@@ -122,6 +153,32 @@ BAD = {  # name: (arguments, exit code, words that must be said)
     "no chain": (("compare", "gmm", "--chains", "0"), 2, "chains is 0"),
     "an option that does not exist": (("compare", "gmm", "--sead", "1"), 2, "--sead"),
     "a missing file": (("compare", "gmm", "--data", "missing.csv"), 3, "missing.csv"),
+    "a renaming without a name": (
+        ("check", "a.nc", "--against", "b.nc", "--rename", "b"),
+        2,
+        "--rename 'b': want THEIRS=OURS, for instance b=beta",
+    ),
+    "columns of a model that takes none": (
+        ("compare", "eight_schools", "--columns", "a"),
+        2,
+        "eight_schools has no setting columns; it has",
+    ),
+    "a setting given twice": (
+        ("compare", "gmm", "--set", "components=2", "--set", "components=3"),
+        2,
+        "setting 'components' is given twice",
+    ),
+    "columns given twice": (
+        ("compare", "gmm", "--columns", "a", "--set", 'columns=["a"]'),
+        2,
+        "setting 'columns' is given twice",
+    ),
+    "a site named twice": (("compare", "normal", "--sites", "mu,mu"), 2, "site 'mu' is named twice"),
+    "a renaming given twice": (
+        ("check", "a.nc", "--against", "b.nc", "--rename", "b=x", "--rename", "b=y"),
+        2,
+        "--rename says twice what 'b' is: 'x' and 'y'",
+    ),
     "a missing posterior": (("check", "a.nc", "--against", "b.nc"), 3, "no file a.nc"),
     "an empty run folder": (("report", "."), 3, "comparison.csv"),
     "a seed below 0 of a study": (("study", "overlap", "--seed", "-1"), 2, "seed is -1; want a whole number"),
@@ -145,6 +202,12 @@ BAD = {  # name: (arguments, exit code, words that must be said)
     ),
     "a reference that does not apply": (("compare", "gmm", "--reference", "exact"), 2, "exact sums over 3^500"),
     "separations that are words": (("study", "overlap", "--separations", "near"), 2, "want numbers"),
+    "a setting of another study": (("study", "calibration", "--max-draws", "10"), 2, "has no setting max_draws"),
+    "fewer draws at most than at first": (
+        ("study", "overlap", "--draws", "100", "--max-draws", "50"),
+        2,
+        "max_draws is 50; want a whole number, 100 or more",
+    ),
 }
 
 
@@ -254,7 +317,7 @@ def test_a_study_binds_its_folder_once_something_is_finished(run, monkeypatch, f
     def stop(*_, **__):
         raise SettingError("begun")
 
-    monkeypatch.setattr(importlib.import_module("vi_vs_mcmc.study"), "compare", stop)
+    monkeypatch.setattr(importlib.import_module("vi_vs_mcmc.studies.overlap"), "compare", stop)
     assert "begun" in run("study", "overlap", "--out", "here", "--rows", "20")[2]
     assert json.loads(Path("here/study.json").read_text("utf-8"))["rows"] == 20
     if finished is not None:

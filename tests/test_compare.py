@@ -310,3 +310,14 @@ def test_how_many_draws_are_asked_for_next():
     # 100 of the 400 effective draws that are wanted: four times as many draws, and a tenth to spare
     assert Reference._needed(chains, look(cavi={"draws_to_decide": None}), 1000) == 4400
     assert Reference._needed(chains, look(cavi=undecided), 1000) == 5500
+
+
+def test_the_summary_says_whether_rows_have_a_local_variable():
+    from regressions import linear
+
+    from vi_vs_mcmc.record import _problem
+
+    mixture = vm.load("gmm")(np.arange(8.0).reshape(4, 2) ** 2, components=2)
+    said = [_problem(p, (), None, {})["local"] for p in (mixture, linear())]
+    assert said == [True, False]
+    assert "local" not in _problem(None, ("mu",), None, {})  # nobody knows

@@ -55,7 +55,7 @@ def same(found, expected, **tolerance) -> None:
 
 def plain_local(m, x):
     """l_n by its definition: no custom derivative, so that autodiff goes through it."""
-    return jax.nn.logsumexp(features(x) @ coefficients(m["weights"], m["components"]).T, axis=1)
+    return jax.nn.logsumexp(coefficients(m["weights"], m["components"]) @ features(x), axis=0)
 
 
 def plain_elbo(model, eta):
@@ -103,17 +103,26 @@ def test_tiles_do_not_change_the_totals(key, monkeypatch, rows, tile):
     model = small(rows, 2, 2, seed=3)
     m = expected(model, key)
     whole = lambda m: plain_local(m, model.rows).sum() - rows * jnp.log(model.spread).sum()
-    monkeypatch.setattr(engine, "tile_size", lambda model: tile)
+    monkeypatch.setattr(engine, "tile_size", lambda model, starts=1: tile)
     same(jax.jit(engine.total)(model, m), jax.jit(jax.value_and_grad(whole))(m), **EXACT)
 
 
 def test_padding_counts_no_row_twice(monkeypatch):
     model = small(5, 2, 2, seed=3)
-    monkeypatch.setattr(engine, "tile_size", lambda model: 2)
-    rows, weight = engine.tiled(model, 4)
-    assert rows.shape == (3, 2, 2)
-    assert_allclose(jax.vmap(engine.batch)(rows).reshape(6, 2)[:5], model.rows)
-    assert weight.tolist() == [[1, 1], [1, 1], [0, 0]]
+    monkeypatch.setattr(engine, "tile_size", lambda model, starts=1: 2)
+    tiles = engine.tiled(model, 4)
+    assert tiles.rows.shape == (2, 3, 2)
+    assert_allclose(tiles.rows.reshape(2, 6).T[:5], model.rows)
+    assert_allclose(engine.over_rows(lambda batch, weight: weight @ batch, jnp.zeros(2), tiles), model.rows[:4].sum(0))
+    assert tiles.weight.tolist() == [[1, 1], [1, 1], [0, 0]]
+
+
+def test_every_device_gets_as_many_tiles(monkeypatch):
+    model = small(5, 2, 2, seed=3)
+    monkeypatch.setattr(engine, "tile_size", lambda model, starts=1: 2)
+    tiles = engine.tiled(model, devices=2)
+    assert tiles.spread
+    assert tiles.weight.tolist() == [[1, 1], [1, 1], [1, 0], [0, 0]]
 
 
 @pytest.mark.slow
@@ -221,3 +230,12 @@ def test_shifting_and_scaling_data_and_prior_changes_the_elbo_by_log_scale_and_n
     assert_allclose((found[1]["mean"] - SHIFT) / SCALE, found[0]["mean"], atol=1e-6)
     assert_allclose(found[1]["scale"] * np.outer(SCALE, SCALE), found[0]["scale"], rtol=1e-6)
     assert_allclose(rows[1], rows[0], atol=1e-6)
+
+
+def test_products_in_single_precision_keep_their_digits_on_any_device(key):
+    model = small(20, 2, 2, seed=3)
+    coefficients = model.coefficients(expected(model, key))
+    tiles = engine.in_float32(engine.tiled(model))
+    text = str(jax.make_jaxpr(lambda c: engine.summed(model, c, tiles))(coefficients))
+    assert text.count("dot_general") == 2  # there and back
+    assert text.count("Precision.HIGHEST, Precision.HIGHEST") == 2

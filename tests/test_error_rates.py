@@ -109,13 +109,13 @@ class Kept:
     describes: str = "made once"
 
     def fit(self, problem: vm.Problem, key, *, chains: int, draws: int, progress=None) -> DataTree:
-        del problem, key, chains, draws, progress
-        return self.tree
+        del problem, key, chains, progress
+        return self.tree.isel(draw=slice(0, draws))
 
 
 def against_a_short_run(problem: vm.Problem, draws: int, seeds: int = SEEDS) -> Counter[str]:
     """Verdicts on one CAVI posterior by so many runs of NUTS of so many draws in each of four chains."""
-    cavi: Any = Kept("cavi", vm.fit(problem, "cavi", seed=0))
+    cavi: Any = Kept("cavi", vm.fit(problem, "cavi", seed=0, draws=10_000))
     words: Counter[str] = Counter()
     for seed in range(seeds):
         found = vm.compare(problem, methods=[cavi], seed=seed, draws=draws, max_draws=draws)

@@ -79,6 +79,18 @@ def test_the_gradient_of_the_normal_wishart_normaliser_is_the_digamma_form_writt
     assert_allclose(found.matrix, -nu[:, None, None] * scale / 2, **tight)
 
 
+def test_the_log_determinant_has_the_slopes_of_any_order_that_a_factorisation_by_lu_has():
+    root = np.random.default_rng(5).normal(size=(2, 3, 3))
+    matrix = jnp.asarray(root @ root.swapaxes(1, 2) + np.eye(3))
+    step = jnp.asarray(root + root.swapaxes(1, 2))
+    along = lambda of: [jet(of, matrix, step, order) for order in range(4)]
+    jet = lambda of, at, d, order: of(at) if order == 0 else jax.jvp(lambda x: jet(of, x, d, order - 1), (at,), (d,))[1]
+    for found, wanted in zip(along(expfam.log_det), along(lambda m: jnp.linalg.slogdet(m)[1]), strict=True):
+        assert_allclose(found, wanted, rtol=1e-10)
+    assert_allclose(jax.grad(lambda m: expfam.log_det(m).sum())(matrix), np.linalg.inv(matrix), rtol=1e-10)
+    assert np.isnan(expfam.log_det(-matrix)).all()
+
+
 def test_the_expected_log_determinant_of_one_dimension_is_that_of_a_gamma():
     # Wishart(W, nu) in one dimension is Gamma(nu / 2, rate 1 / (2 W)): E log = digamma(nu / 2) + log(2 W)
     p = familiar(1)
@@ -188,3 +200,68 @@ def test_a_derivative_with_respect_to_a_symmetric_matrix_is_symmetric():
     curvature = jax.jit(lambda eta: jax.jvp(jax.grad(expfam.normal_wishart_log_normaliser), (eta,), (step,))[1])
     curved = curvature(eta).matrix
     assert_allclose(curved, jnp.swapaxes(curved, 1, 2), rtol=1e-12, atol=1e-14)
+
+
+def some_gaussian() -> expfam.Gaussian:
+    rng = np.random.default_rng(7)
+    root = rng.normal(size=(2, 3, 3))
+    precision = jnp.asarray(root @ root.swapaxes(1, 2) + np.eye(3))
+    return expfam.gaussian_natural(jnp.asarray(rng.normal(scale=2.0, size=(2, 3))), precision)
+
+
+GAMMA = (np.array([0.6, 3.0]), np.array([2.0, 0.4]))  # shapes and rates
+SIMPLE = {  # name: (eta, A, t, draw, moments, SciPy's log density)
+    "gaussian": (
+        some_gaussian,
+        expfam.gaussian_log_normaliser,
+        expfam.gaussian_sufficient,
+        expfam.gaussian_draw,
+        expfam.gaussian_moments,
+        lambda eta, x: sum(
+            stats.multivariate_normal(m, c).logpdf(v)
+            for m, c, v in zip(*map(np.asarray, expfam.gaussian_parameters(eta)), x, strict=True)
+        ),
+    ),
+    "gamma": (
+        lambda: expfam.gamma_natural(*map(jnp.asarray, GAMMA)),
+        expfam.gamma_log_normaliser,
+        expfam.gamma_sufficient,
+        expfam.gamma_draw,
+        expfam.gamma_moments,
+        lambda eta, x: stats.gamma(GAMMA[0], scale=1 / GAMMA[1]).logpdf(x).sum(),
+    ),
+}
+
+
+@pytest.mark.parametrize("family", SIMPLE)
+def test_a_family_has_scipys_density_and_draws_with_its_expectations(family):
+    make, log_normaliser, sufficient, draw, moments, log_density = SIMPLE[family]
+    eta = make()
+    x = np.asarray(jax.jit(jax.vmap(lambda key: draw(key, eta)))(jax.random.split(jax.random.key(21), DRAWS)))
+    t = jax.vmap(sufficient)(x)
+    for values, truth in zip(t, jax.grad(log_normaliser)(eta), strict=True):
+        within_4_standard_errors(np.asarray(values), np.asarray(truth))
+    mean, variance = map(np.asarray, moments(eta))
+    within_4_standard_errors(x, mean)
+    variance_within_4_standard_errors(x, mean, variance)
+    for one in x[:3]:
+        inner = sum(float((a * b).sum()) for a, b in zip(eta, sufficient(one), strict=True))
+        assert_allclose(inner - log_normaliser(eta), log_density(eta, one), rtol=1e-11)
+
+
+def test_the_mode_of_a_gamma_and_of_a_gaussian_is_where_the_slope_is_zero():
+    eta = expfam.gamma_natural(jnp.array([3.0]), jnp.array([0.4]))
+    slope = jax.grad(lambda x: sum((a * b).sum() for a, b in zip(eta, expfam.gamma_sufficient(x), strict=True)))
+    assert_allclose(slope(expfam.gamma_mode(eta)), 0, atol=1e-13)
+    gaussian = some_gaussian()
+    slope = jax.grad(lambda x: sum((a * b).sum() for a, b in zip(gaussian, expfam.gaussian_sufficient(x), strict=True)))
+    assert_allclose(slope(expfam.gaussian_mode(gaussian)), 0, atol=1e-11)
+
+
+def test_outside_the_family_there_is_no_normaliser_and_no_mode():
+    one = jnp.ones(1)
+    assert expfam.gamma_log_normaliser(expfam.Gamma(-one, one)) == np.inf
+    assert expfam.gamma_log_normaliser(expfam.Gamma(one, -one)) == np.inf
+    assert np.isnan(expfam.gamma_mode(expfam.Gamma(-0.5 * one, one))).all()
+    assert np.isnan(expfam.gaussian_log_normaliser(expfam.Gaussian(jnp.ones((1, 2)), -jnp.eye(2)[None])))
+    assert np.isnan(expfam.gaussian_mode(expfam.Gaussian(jnp.ones((1, 2)), -jnp.eye(2)[None]))).all()

@@ -27,6 +27,7 @@ LOOKS = styles("nuts", ["cavi", "<b>x"])
 NAMES = ["weights[0]", "<script>alert(1)</script>", "%{x} long" * 9]
 RATIO = Scale(1.0, (0.9, 1.1), "sd ratio", "too narrow", "too wide", "sd is {} of NUTS")
 RNG = np.random.default_rng(0)
+HUGE = np.array([1e-320, 1.7e308, np.inf])
 LEVELS = np.array([0.1, 0.5, 0.9])
 
 
@@ -160,3 +161,9 @@ def test_empty_components_are_neither_drawn_nor_numbered(name, occupied):
     fig = figures()[name]
     assert [t.meta["component"] for t in fig.data if t.meta["role"] == "component"] == occupied
     assert [a.text for a in fig.layout.annotations if a.name == "n"] == [str(k) for k in occupied]
+
+
+def test_sds_of_any_size_have_an_axis():
+    figure = sd_sd(NAMES, HUGE, {"cavi": HUGE[::-1]}, LOOKS, 0.1, "NUTS", [0, 1, 2])
+    assert np.isfinite(figure.layout.xaxis.range).all()
+    assert 2 <= len(figure.layout.xaxis.tickvals) <= 7

@@ -28,6 +28,10 @@ FLOORS = {
             "data",
             "streams",
             "programs",
+            "coordinates",
+            "in_file",
+            "psis",
+            "stan",
         ),
         0,
     ),
@@ -39,6 +43,7 @@ FLOORS = {
             "figures",
             "labels",
             "verdict",
+            "bind",
             "plugins",
             "against",
             "story",
@@ -48,13 +53,14 @@ FLOORS = {
             "modes",
             "labelfree",
             "carried",
+            "counterparts",
             "deeper",
         ),
         2,
     ),
     **dict.fromkeys(("uniformity", "calibration"), 2),
     **dict.fromkeys(("report", "record"), 3),
-    **dict.fromkeys(("compare", "check", "study", "doctor", "reference_run"), 4),
+    **dict.fromkeys(("compare", "check", "study", "studies", "doctor", "reference_run"), 4),
     **dict.fromkeys(("cli", "terminal"), 5),
 }
 
@@ -100,6 +106,15 @@ def test_every_folder_of_code_is_listed_as_a_package():
     }
     assert set(settings["packages"]) == folders
     assert not (ROOT / "vi_vs_mcmc" / "models").exists()
+
+
+def test_every_data_file_of_the_models_is_shipped_with_its_source():
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert "data/*" in shipped["vi_vs_mcmc.models"]
+    told = (ROOT / "models" / "data" / "README.md").read_text()
+    for path in (ROOT / "models" / "data").glob("*.csv"):
+        assert f"`{path.name}`" in told
+        assert not (ROOT / "tests" / "truth" / path.name).exists()  # one copy of each
 
 
 def test_importing_the_package_imports_neither_jax_nor_xarray():

@@ -74,6 +74,25 @@ def test_without_a_pivot_the_draws_settle_on_one_order_with_the_heaviest_first()
     assert same(back, tree)
 
 
+def test_a_matrix_from_label_to_label_follows_along_both_of_its_axes():
+    rng = np.random.default_rng(6)
+    tree = mixture_draws(rng)
+    data = tree["posterior"].to_dataset()
+    rows = rng.dirichlet([9.0, 3.0, 1.0], size=(4, 200, K))
+    matrix = np.stack([np.roll(rows[..., k, :], k, -1) for k in range(K)], 2)
+    data["transition"] = (("chain", "draw", "component", "component_2"), matrix)
+    tree["posterior"] = DataTree(data)
+    order = np.array([[rng.permutation(K) for _ in range(200)] for _ in range(4)])
+    mixed = relabelled(tree, order)  # the first axis
+    moved = mixed["posterior"].to_dataset()
+    both = np.take_along_axis(moved["transition"].values, order[:, :, None, :], 3)
+    moved["transition"] = moved["transition"].copy(data=both)
+    mixed["posterior"] = DataTree(moved)
+    assert both[0, 0, 1, 2] == matrix[0, 0, order[0, 0, 1], order[0, 0, 2]]
+    back, _ = labels.align(mixed, "component", labels.pivot_of(tree, "component"))
+    assert same(back, tree)
+
+
 def test_draws_in_order_are_left_alone():
     tree = mixture_draws(np.random.default_rng(2))
     back, moved = labels.align(tree, "component", labels.pivot_of(tree, "component"))
@@ -111,3 +130,11 @@ def test_generating_values_are_put_at_the_place_of_the_nearest_estimate():
     truth = {"means": np.array([[0.0, 0.0], [3.0, 3.0], [0.0, 4.0]])}
     found = {"means": np.array([[0.1, 3.9], [0.2, 0.1], [2.9, 3.2]])}
     np.testing.assert_array_equal(labels.match(truth, found), [2, 0, 1])
+
+
+def test_the_axes_that_carry_labels_are_the_dimension_and_its_double():
+    assert labels.axes(("state", "state_2"), "state") == [0, 1]
+    assert labels.axes(("state", "feature", "feature_2"), "state") == [0]
+    assert labels.axes(("feature",), "state") == labels.axes(("state_2",), "state") == []
+    matrix = np.arange(4.0).reshape(2, 2)
+    np.testing.assert_array_equal(labels.reordered(matrix, [0, 1], np.array([1, 0])), [[3, 2], [1, 0]])

@@ -1,12 +1,15 @@
 """Compiled programs: made quickly, small enough for the memory, forgotten before the kernel's limit on memory maps is reached."""
 
 import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import vi_vs_mcmc as vm
 from vi_vs_mcmc import flat, programs
 
 QUICK = "--xla_backend_optimization_level=1"
@@ -53,6 +56,52 @@ def test_compiling_is_quick_unless_the_user_says_how_or_has_an_accelerator(monke
     monkeypatch.setattr(programs, "entry_points", lambda group: plugins)
     programs.compile_quickly()
     assert os.environ.get("XLA_FLAGS") == after
+
+
+DEVICES = """
+import jax, vi_vs_mcmc as vm
+{first}
+try:
+    vm.use_every_core()
+except vm.SettingError as error:
+    print(error)
+print(jax.local_device_count("cpu"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "environment", "last"),
+    [
+        ("", {}, str(programs.cores())),
+        ("", {"JAX_NUM_CPU_DEVICES": "5"}, "5"),
+        ("", {"XLA_FLAGS": f"--{programs.SET}=4"}, "4"),
+        pytest.param(
+            "jax.numpy.ones(3)",
+            {},
+            "1",
+            marks=pytest.mark.skipif(programs.cores() == 1, reason="one core wants no second device"),
+        ),
+    ],
+)
+def test_a_cpu_is_a_device_for_each_core_unless_the_user_says_how_many_or_jax_has_begun(first, environment, last):
+    kept = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")}
+    command = [sys.executable, "-c", DEVICES.format(first=first)]
+    out = subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=True).stdout
+    lines = out.splitlines()
+    assert lines[-1] == last
+    assert ("too late" in out) == (first != "")
+
+
+def test_many_rows_on_one_of_several_cores_are_told(monkeypatch):
+    from vi_vs_mcmc import passes
+
+    model = vm.load("gmm")(components=2).conjugate
+    monkeypatch.setattr(passes, "WORTH", 0)
+    monkeypatch.setattr(passes, "cores", lambda: 8)
+    one = [jax.devices("cpu")[0]]
+    monkeypatch.setattr(jax, "local_devices", lambda: one)
+    with jax.enable_x64(True), pytest.warns(UserWarning, match=r"500 rows will use one of 8 cores.*use_every_core"):
+        passes.laid_out(model, 1)
 
 
 def test_the_longer_the_data_the_fewer_draws_are_evaluated_side_by_side():

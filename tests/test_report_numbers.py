@@ -22,13 +22,14 @@ from vi_vs_mcmc.report.curves import LEVELS, density, grid
 from vi_vs_mcmc.report.em_steps import em_steps
 from vi_vs_mcmc.report.folder import read
 from vi_vs_mcmc.report.mixture import OFTEN, Components
+from vi_vs_mcmc.report.optimiser import health_table
 from vi_vs_mcmc.report.predictive import density as mixture_density
 from vi_vs_mcmc.report.predictive import distance
 from vi_vs_mcmc.report.ratios import ratios
 from vi_vs_mcmc.report.reference import tiles
 from vi_vs_mcmc.report.verdicts import rows
 from vi_vs_mcmc.report.view import look
-from vi_vs_mcmc.report.words import count, grouped, interval, like, marked, number, percent, rough
+from vi_vs_mcmc.report.words import breakable, count, grouped, interval, like, marked, number, percent, rough
 
 
 def test_coverage_curves_count_reference_draws_inside_each_interval(tmp_path):
@@ -218,3 +219,25 @@ def test_the_kl_of_em_is_said_to_rise_where_it_rises(kl, said):
     block = em_steps(view)
     assert block
     assert said in block.title.replace("\u202f", " ")
+
+
+def test_rows_have_labels_in_a_mixture_and_a_z_elsewhere():
+    view = look(read(recorded("overconfident")))
+    plain = {
+        name: xr.DataTree.from_dict({"/posterior": tree["posterior"].to_dataset()[["weights"]].rename(weights="beta")})
+        for name, tree in view.run.posteriors.items()
+    }
+    other = replace(view, run=replace(view.run, posteriors=plain))
+    for of, word in ((view, "labels"), (other, "z")):
+        assert health_table(of).head[-1] == f"ELBO, {word} summed out"
+        assert dict(glossary(of))["ELBO"].endswith(f"with {word} summed out.")
+    # a run that says of its rows that they have no local variable; one that says nothing is as above
+    run = replace(other.run, summary=other.run.summary | {"problem": {"local": False}})
+    none = replace(other, run=run)
+    assert health_table(none).head[-1] == "marginal ELBO"
+    assert dict(glossary(none))["ELBO"].endswith("divergence to the posterior.")
+
+
+def test_a_long_name_may_break_at_its_capitals_and_is_escaped():
+    assert breakable("SVI AutoMultivariateNormal") == "SVI Auto<wbr>Multivariate<wbr>Normal"
+    assert breakable("<aB>") == "&lt;a<wbr>B&gt;"

@@ -244,6 +244,42 @@ def test_a_point_counts_for_means_and_not_for_sds(pointed):
     assert "EM gives one point" in spread.spread(pointed).blocks[0].what
 
 
+@pytest.mark.parametrize(("calm", "who"), [((), "Both methods put "), (("lrvb",), "CAVI and SVI AutoNormal put ")])
+def test_every_method_that_moves_a_mean_is_in_the_heading(tmp_path, calm, who):
+    off = {m: Fit(1.0, 1.0, ("biased",)) for m in ("cavi", "svi:AutoNormal")}
+    title = spread.spread(seen(sites(tmp_path, off | {m: Fit() for m in calm}))).blocks[1].title
+    assert title.startswith(who)
+    assert title.endswith("all six means more than a quarter of an sd off")
+
+
+def test_all_sds_too_small_are_not_at_least_all(tmp_path):
+    assert spread.spread(seen(sites(tmp_path, {"cavi": Fit(0.5)}))).blocks[0].title.startswith("CAVI makes all six sds")
+
+
+@pytest.mark.parametrize(("predicted", "said"), [(0.8, True), (1.3, False)])
+def test_narrower_with_correlations_is_said_only_where_all_predictions_are_below_one(tmp_path, predicted, said):
+    block = why.block(seen(fill(sites(tmp_path, NARROW), factorised=predicted)))
+    assert block
+    assert ("the stronger the correlations, the narrower" in block.read) == said
+    assert "each row’s z, which" in block.read
+
+
+def test_where_rows_have_no_local_variable_nothing_hidden_is_blamed(tmp_path):
+    folder = fill(sites(tmp_path, NARROW), factorised=0.8)
+    summary = load_summary(folder)
+    summary["problem"]["local"] = False
+    block = why.block(seen(save_summary(folder, summary)))
+    assert block
+    assert "look elsewhere: at the optimiser or at a shape that is not normal" in block.read
+
+
+def test_a_pair_plot_is_heard_as_its_two_parameters(tmp_path):
+    view = seen(sites(tmp_path, NARROW))
+    pairs = next(b for b in shapes.shapes(view).blocks if b.id == "pair")
+    j, i = view.chosen, view.partners[view.chosen][0]
+    assert pairs.panels[0].name == f"{view.names[j]} against {view.names[i]}"
+
+
 def test_a_mean_that_only_a_point_moves_is_in_the_heading(tmp_path):
     view = seen(sites(tmp_path, {"em": Fit(1e-13, 1.0, ("point estimate",)), "cavi": Fit()}))
     assert "EM puts" in spread.spread(view).blocks[1].title

@@ -65,3 +65,35 @@ def test_the_option_to_sample_on_is_the_number_that_the_verdict_names():
     assert tell(one)["actions"][-1]["command"] == "--max-draws 15250"
     one["verdicts"]["cavi"]["draws_to_decide"] = None
     assert tell(one)["actions"][-1]["command"] == "--max-draws 4000"
+
+
+def test_no_reference_is_sampled_longer_for_a_method_whose_own_draws_are_too_few():
+    one = summary(lrvb=fit("inconclusive"), cavi=fit("inconclusive", own_draws_too_few=True))
+    one["reference"]["chains"] = 4
+    assert [a["do"] for a in tell(one)["actions"]][1:] == ["Sample NUTS longer to decide on LRVB."]
+    one["verdicts"].pop("lrvb")
+    assert len(tell(one)["actions"]) == 1
+    assert tell(one)["lede"].endswith("the methods\u2019 own draws are too few.")
+
+
+def narrow(some: int, judged: int = 18) -> dict:
+    of_width = {"overconfident_count": some, "worst_parameter": "beta[weight]", "coverage90_worst": 0.75}
+    return fit("overconfident", off_centre_count=1, **of_width) | {"judged": judged}
+
+
+def test_what_an_interval_misses_is_said_of_the_parameter_that_is_named():
+    last = tell(summary(cavi=narrow(2)))["actions"][-1]
+    assert last["do"].endswith("least of all for `beta[weight]`.")
+    assert last["why"] == "At 90\u202f%, that of `beta[weight]` misses 25\u202f% of NUTS instead of 10."
+
+
+def test_all_sds_are_not_at_least_all():
+    said = lambda *counts: tell(summary(cavi=narrow(*counts)))["lede"].partition(": ")[2]
+    assert said(2, 18).startswith("at least two of 18 sds are more")
+    assert said(2, 2).startswith("both sds are more")
+    assert said(1, 1).startswith("the one sd is more")
+    assert said(5, 5).startswith("all five sds are more")
+
+
+def test_a_k_hat_beside_its_limit_has_the_decimals_that_tell_them_apart():
+    assert "k\u2011hat is 0.703, above 0.700." in tell(summary(lrvb=fit("calibrated", khat=0.703)))["lede"]

@@ -98,6 +98,13 @@ def test_what_the_methods_own_draws_leave_open_no_reference_decides():
     # own part sqrt(.1) x .05 = .0158, the reference's sqrt(.9) x .05; (.02^2 - .00025) is left: .00225 / .00015 = 15 times
     assert "about 60\u202f000 NUTS draws would decide" in verdict(rows.assign(sd_ratio_own=0.1))["sentence"]
     assert "own draws are too few" in verdict(rows.assign(sd_ratio_own=0.5))["sentence"]
+    assert [verdict(rows.assign(sd_ratio_own=own))["own_draws_too_few"] for own in (0.1, 0.5)] == [False, True]
+
+
+def test_the_coverage_of_the_worst_scalar_is_its_own_not_the_lowest():
+    found = verdict(table(FINE, (0.7, 0.05, 0.0, 0.1)).assign(coverage90=[0.42, 0.86]))
+    assert (found["worst_parameter"], found["coverage90_worst"]) == ("p[1]", 0.86)
+    assert (found["coverage90_lowest_parameter"], found["coverage90_lowest"]) == ("p[0]", 0.42)
 
 
 def test_a_scalar_without_variance_is_said_to_be_compared_by_its_width():
@@ -137,6 +144,6 @@ def test_a_point_keeps_what_is_said_of_its_means_and_nothing_of_a_width():
     assert found["worst_bias_parameter"] == "p[1]"
     assert found["worst_bias"] == -0.6
     of_width = [key for key in found if key.startswith("coverage90") or key.endswith("confident_count")]
-    assert len(of_width) == 8
-    assert [found[key] for key in (*of_width, "sd_ratio_median", "worst_parameter")] == [None] * 10
+    assert len(of_width) == 9
+    assert [found[key] for key in (*of_width, "sd_ratio_median", "worst_parameter")] == [None] * 11
     assert found.keys() == verdict(table(FINE)).keys()

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import pandas
 import pytest
 from numpy.testing import assert_allclose
 from numpyro.infer import Trace_ELBO
@@ -16,6 +17,7 @@ from sklearn.mixture import BayesianGaussianMixture
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine
 from vi_vs_mcmc.ascent import ascend
+from vi_vs_mcmc.streams import MODES, stream
 
 CHAINS, DRAWS = 4, 2500
 PARTICLES = 2000
@@ -271,3 +273,32 @@ def test_a_program_without_a_closed_form_is_refused():
 
     with pytest.raises(vm.SettingError, match="closed-form"):
         vm.fit(vm.Problem(program), "cavi", seed=0)
+
+
+@pytest.mark.parametrize("shape", ["lecture", "overlapping"])
+def test_first_passes_in_float32_end_at_the_same_optimum_and_say_how_far_off_they_were(lecture, shape):
+    rng = np.random.default_rng(3)
+    wide = np.concatenate([rng.normal(size=(700, 3)), 1.5 + rng.normal(size=(500, 3)) * [1.0, 0.5, 2.0]])
+    problem = lecture if shape == "lecture" else vm.load("gmm")(1e4 + wide, components=2)
+    usual, quick = (
+        vm.CAVI(float32=single).optima(problem.conjugate, stream(jax.random.key(0), MODES)) for single in (False, True)
+    )
+    assert usual.single is None
+    assert quick.ascent.converged.all()
+    assert_allclose(np.unique(quick.ascent.elbo.round(4)), np.unique(usual.ascent.elbo.round(4)))
+    assert_allclose(quick.ascent.elbo[0], usual.ascent.elbo[0], rtol=1e-10)
+    for a, b in zip(jax.tree.leaves(quick.best()), jax.tree.leaves(usual.best()), strict=True):
+        assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
+    assert (quick.ascent.sweeps < usual.ascent.sweeps).all()
+    off = abs(quick.single.elbo[0] / quick.ascent.trace[0, 0] - 1)
+    assert 0 < off < 1e-6
+    if shape == "lecture":
+        said = vm.fit(problem, vm.CAVI(float32=True), seed=0, draws=10).attrs["status_sentence"]
+        assert "sweeps in float32 knew the ELBO to" in said
+
+
+def test_float32_is_refused_where_rows_are_streamed(tmp_path):
+    pandas.DataFrame({"a": np.arange(50.0), "b": np.arange(50.0) ** 2}).to_parquet(tmp_path / "rows.parquet")
+    problem = vm.load("gmm")(vm.stream(tmp_path / "rows.parquet"), components=1)
+    with pytest.raises(vm.SettingError, match="float32 is for rows in memory"):
+        vm.fit(problem, vm.CAVI(float32=True), draws=2)

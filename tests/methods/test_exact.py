@@ -120,6 +120,13 @@ def test_more_than_a_million_assignments_are_refused(lecture):
         vm.fit(lecture, "exact")
 
 
+@pytest.mark.parametrize("name", ["hidden_markov", "ppca"])
+def test_local_variables_that_cannot_be_listed_are_refused(name):
+    problem = vm.load(name)()
+    with pytest.raises(vm.SettingError, match=r"too many to list, or a|in one block"):
+        vm.fit(problem, "exact")
+
+
 def z_scores(tree, closed) -> np.ndarray:
     """(mean - exact) / MCSE and (sd - exact) / MCSE of every weight and mean, and the means of covariances."""
     out = []

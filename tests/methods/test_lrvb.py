@@ -87,6 +87,15 @@ def test_on_a_gaussian_it_is_exact():
     assert bool(found.positive)
 
 
+def test_the_spectral_radius_is_the_largest_eigenvalue_though_blocks_have_larger_negative_ones():
+    # normals that pull each other apart: dF/deta has the eigenvalues of I - precision, .4 (twice) and -.8
+    precision = jnp.asarray(0.6 * np.eye(3) + 0.4)
+    model = Factorised(jnp.zeros(1), precision, jnp.zeros(3))
+    eta = {"first": jnp.zeros(3), "second": jnp.full(3, -0.5)}
+    start = {"first": jnp.asarray([1.0, 2.0, -1.0]), "second": jnp.zeros(3)}
+    assert_allclose(response.spectral_radius(model, eta, start), 0.4, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_it_is_the_slope_of_the_fixed_point_when_the_log_joint_is_tilted(lecture, optimum):
     model = lecture.conjugate

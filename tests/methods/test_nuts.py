@@ -24,7 +24,7 @@ from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.metrics.occupancy import OCCUPIED, occupancy
 from vi_vs_mcmc.problem import unconstrain
 
-TRUTH = Path(__file__).parents[1] / "truth"
+DATA = Path(__file__).parents[2] / "models" / "data"
 MEAN = np.array([1.0, -20.0])
 SD = np.array([0.1, 30.0])
 RHO = 0.8
@@ -93,8 +93,10 @@ def test_lp_is_the_programs_unnormalised_density_in_the_samplers_coordinates(sam
 
 @pytest.mark.slow
 def test_with_empty_components_the_occupied_ones_pass_their_checks():
+    # With the smaller steps that a reference with more divergences than this begins again with: at the first step size,
+    # of 40 seeds 35 have no more than 4 of 4000 (the most: 27), at this one all 40 have none.
     problem = vm.load("gmm")(components=6)
-    tree = vm.fit(problem, "nuts", seed=0)
+    tree = vm.fit(problem, nuts.NUTS().careful(), seed=0)
     occupied = occupancy(problem, tree) > OCCUPIED
     assert occupied.sum() == 3
     values, labels = flat(tree)
@@ -131,7 +133,7 @@ def test_going_on_from_200_to_500_draws_gives_what_500_at_once_give(key):
 def test_a_chains_draws_do_not_depend_on_what_runs_beside_it(key, monkeypatch):
     drawn = {}
     for groups in (1, 2):
-        monkeypatch.setattr("vi_vs_mcmc.groups.workers", lambda groups=groups: [None] * groups)
+        monkeypatch.setattr("vi_vs_mcmc.groups.cores", lambda groups=groups: groups)
         drawn[groups] = nuts.NUTS().fit(gaussian(), key, chains=4, draws=100)["posterior"]["x"].values
     # the same leapfrog steps in programs of two shapes: rounding grows along a chain, and 50 draws are far from its end
     assert_allclose(drawn[2][:, :50], drawn[1][:, :50], rtol=1e-6)
@@ -281,7 +283,7 @@ def test_on_the_lecture_data_coordinate_ascents_sds_are_too_small_by_what_is_kno
 
 @pytest.mark.slow
 def test_on_old_faithful_nuts_is_what_importance_sampling_from_q_says():
-    problem = vm.load("gmm")(TRUTH / "faithful.csv", components=2)
+    problem = vm.load("gmm")(DATA / "faithful.csv", components=2)
     tree = vm.fit(problem, "nuts", seed=0, draws=5000)
     q = vm.fit(problem, "cavi", seed=0, draws=60_000)
     log_ratio = (q["sample_stats"]["log_p"] - q["sample_stats"]["log_q"]).values.ravel()

@@ -9,9 +9,11 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import vi_vs_mcmc as vm
+from vi_vs_mcmc.coordinates import AsTheyAre
 from vi_vs_mcmc.methods import svi
 from vi_vs_mcmc.methods.optimum import from_optimum
-from vi_vs_mcmc.methods.starts import AsTheyAre, Target
+from vi_vs_mcmc.methods.starts import Starts
+from vi_vs_mcmc.methods.target import Target
 
 CHAINS, DRAWS = 4, 2500
 
@@ -187,7 +189,7 @@ def two_modes(distance):
 
 
 def test_two_starts_that_end_at_two_modes_are_not_convergence(monkeypatch):
-    starts = lambda problem, *_, **__: ({"x": jnp.array([-4.0, 4.0])}, target_of(problem), 0.0)
+    starts = lambda problem, *_, **__: Starts({"x": jnp.array([-4.0, 4.0])}, target_of(problem), None, 0.0)
     monkeypatch.setattr(svi, "starting_points", starts)
     tree = fit(vm.Problem(two_modes, args=(np.array(5.0),)), "AutoNormal", max_steps=20_000)
     assert tree.attrs["status"] == "not converged"
@@ -212,7 +214,7 @@ def test_an_elbo_that_is_never_a_number_is_an_error():
 
 
 def test_a_start_from_which_the_elbo_is_never_a_number_leaves_the_other_one(monkeypatch):
-    starts = lambda problem, *_, **__: ({"x": jnp.array([-20.0, 20.0])}, target_of(problem), 0.0)
+    starts = lambda problem, *_, **__: Starts({"x": jnp.array([-20.0, 20.0])}, target_of(problem), None, 0.0)
     monkeypatch.setattr(svi, "starting_points", starts)
     tree = fit(vm.Problem(broken_above_zero, args=(np.array(-20.0),)), "AutoNormal", max_steps=3000)
     assert tree.attrs["status"] == "not converged"

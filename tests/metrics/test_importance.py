@@ -8,7 +8,8 @@ from pareto_seen import error, seen, with_prior
 from scipy import integrate, stats
 from xarray import Dataset, DataTree
 
-from vi_vs_mcmc.metrics.importance import FEW, corrected, khat, khat_of, log_ratio, smoothed
+from vi_vs_mcmc.metrics.importance import corrected, khat, khat_of, log_ratio
+from vi_vs_mcmc.psis import FEW, smoothed
 
 TIMES = 40  # independent replicates of an estimate
 
