@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 from known import calibration, closed, conformance, exact
-from said import TRUTH, Record, Section, run, say, span, tests, within
+from said import DATA, Record, Section, run, say, span, tests, within
 from several import galaxies, iris, overlap
 
 import vi_vs_mcmc as vm
@@ -99,7 +99,7 @@ def overfitted() -> Iterator[Record]:
 
 def faithful() -> Iterator[Record]:
     """Old Faithful, two components, default priors: CAVI's sds against three references that share no draws."""
-    problem = vm.load("gmm")(TRUTH / "faithful.csv", components=2)
+    problem = vm.load("gmm")(DATA / "faithful.csv", components=2)
     cavi = vm.fit(problem, "cavi", seed=2, draws=100_000)
     nuts, error, names = ratios(problem, cavi, vm.fit(problem, "nuts", seed=1, draws=LONG))
     other, other_error, _ = ratios(problem, cavi, gibbs(problem))
@@ -127,7 +127,7 @@ def faithful() -> Iterator[Record]:
 
 def seeds() -> Iterator[Record]:
     """Old Faithful by default settings, twenty seeds."""
-    problem = vm.load("gmm")(TRUTH / "faithful.csv", components=2)
+    problem = vm.load("gmm")(DATA / "faithful.csv", components=2)
     verdicts = [vm.compare(problem, methods=["cavi"], seed=s).summary["verdicts"]["cavi"]["verdict"] for s in range(20)]
     found = sum(v == ["calibrated"] for v in verdicts)
     yield say("Old Faithful: CAVI calibrated in 20 seeds", found, "at least 19", against="NUTS", holds=found >= 19)

@@ -13,6 +13,7 @@ import numpy as np
 
 ROOT = Path(__file__).parent.parent
 TRUTH = ROOT / "tests" / "truth"
+DATA = ROOT / "models" / "data"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from arviz_stats.base.array import array_stats
-from said import TRUTH, Record, say, span
+from said import DATA, TRUTH, Record, say, span
 from xarray import DataTree
 
 import vi_vs_mcmc as vm
@@ -25,7 +25,7 @@ OTHER = "another code"
 
 def iris() -> Iterator[Record]:
     """Iris: four measurements, three components, many optima."""
-    x = np.loadtxt(TRUTH / "iris.csv", delimiter=",", skiprows=1)
+    x = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)
     scale = (np.linalg.inv(np.cov(x.T)) / 2).tolist()
     prior = {"concentration": 2.0, "mean_precision": 0.1, "scale": scale, "degrees_of_freedom": 6.0}
     problem = vm.load("gmm")(x, components=3, **prior)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import time
 
@@ -21,6 +22,7 @@ from vi_vs_mcmc.problem import unconstrain  # noqa: E402
 _IMPORTS = time.perf_counter() - _BEGAN  # seconds
 
 jax.config.update("jax_enable_x64", True)
+vm.use_every_core()
 
 PRIOR = ("concentration", "mean", "mean_precision", "scale", "degrees_of_freedom")
 CLOUD = 500  # draws of q that tell what a label looks like
@@ -197,6 +199,7 @@ def to_ess(enough: int, seed: int) -> dict[str, Any]:
         importlib.import_module(name)
     vm.load("gmm")  # brings the model's own imports
     imports = time.perf_counter() - began + _IMPORTS
+    gc.freeze()  # as the command line does
     began = time.perf_counter()
     _problem["gmm"] = vm.load("gmm")()
     _chains["pivot"] = None

@@ -17,7 +17,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
-TRUTH = Path("tests/truth")
+DATA = Path("models/data")
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,16 +29,16 @@ CHROMIUM = [
 
 def runs() -> dict[str, list[str]]:
     """Arguments of each run, from the repository's root."""
-    iris = np.loadtxt(TRUTH / "iris.csv", delimiter=",", skiprows=1)
+    iris = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)
     scale = json.dumps(np.round(np.linalg.inv(np.cov(iris.T)) / 2, 6).tolist())
     prior = ["concentration=2", "mean_precision=0.1", "degrees_of_freedom=6", f"scale={scale}"]
     return {
         "lecture": ["--seed", "1"],
         "lecture-six-components": ["--set", "components=6", "--seed", "1"],
-        "faithful": ["--data", str(TRUTH / "faithful.csv"), "--set", "components=2", "--seed", "1"],
+        "faithful": ["--data", str(DATA / "faithful.csv"), "--set", "components=2", "--seed", "1"],
         "iris": [
             "--data",
-            str(TRUTH / "iris.csv"),
+            str(DATA / "iris.csv"),
             *(word for setting in prior for word in ("--set", setting)),
             "--restarts",
             "32",
