@@ -39,6 +39,7 @@ from jax.scipy.special import gammaln
 
 from vi_vs_mcmc import data as tables
 from vi_vs_mcmc import expfam
+from vi_vs_mcmc.conjugate import WithoutLocal
 from vi_vs_mcmc.data import Table
 from vi_vs_mcmc.errors import DataError, SettingError
 from vi_vs_mcmc.precision import in_float64
@@ -92,7 +93,7 @@ class WhitenedEffects:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Hierarchy:
+class Hierarchy(WithoutLocal):
     """The `Conjugate` structure of q(theta) q(mu) q(tau), in y' = (y - centre) / spread, so that no unit slows the climb."""
 
     rows: tuple[Array, Array, Array]  # y', 1 / sigma'^2, and which effect each row is of; (J,) each
@@ -127,19 +128,6 @@ class Hierarchy:
         """Rows (y, sigma) of the whole table, in its order."""
         y, sigma = x.T
         return (y - self.centre) / self.spread, (self.spread / sigma) ** 2, jnp.arange(x.shape[0])
-
-    def over(self, rows: Any) -> Hierarchy:
-        return replace(self, rows=rows)
-
-    def complete(self, m: Factors, z: Any, batch: Any) -> Array:
-        return self.local(self.coefficients(m), batch)
-
-    def draw_local(self, key: Array, m: Factors, batch: Any) -> Array:
-        return self.outcomes(batch)[0]
-
-    def outcomes(self, batch: Any) -> Array:
-        """There is no z: one value, the same for all rows, (1, rows)."""
-        return jnp.zeros((1, batch[0].shape[0]), int)
 
     def linked(self, m: Factors) -> Array:
         """E log p(theta | mu, tau), ()."""
@@ -224,9 +212,6 @@ class Hierarchy:
             "shape": shape[0],
             "rate": rate[0] * self.spread**2,
         }
-
-    def canonical(self, eta: Factors) -> Factors:
-        return eta
 
     def _of_tau(self, scaled: Array) -> dict[str, Array]:
         tau = scaled / self.spread**2

@@ -44,6 +44,7 @@ from jax import Array
 
 from vi_vs_mcmc import data as tables
 from vi_vs_mcmc import expfam
+from vi_vs_mcmc.conjugate import WithoutLocal
 from vi_vs_mcmc.coordinates import AsTheyAre
 from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.expfam import Gamma, Gaussian
@@ -85,7 +86,7 @@ def program(x: Array, mean: float, strength: float, shape: float, rate: float) -
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class NormalStructure:
+class NormalStructure(WithoutLocal):
     """The `Conjugate` structure of q(mu) q(tau), in centred and scaled rows x' = (x - centre) / spread."""
 
     rows: Array  # x', (N,)
@@ -109,9 +110,6 @@ class NormalStructure:
     def encode(self, x: Array) -> Array:
         return (x[:, 0] - self.centre) / self.spread
 
-    def over(self, rows: Array) -> NormalStructure:
-        return dataclasses.replace(self, rows=rows)
-
     def coefficients(self, m: Factors) -> tuple[Array, ...]:
         """E[mu], E[mu^2], E[log tau], E[tau]."""
         return m["mu"].linear[0, 0], -2.0 * m["mu"].matrix[0, 0, 0], m["tau"].log[0], -m["tau"].value[0]
@@ -120,16 +118,6 @@ class NormalStructure:
         mean, square, log_tau, tau = coefficients
         apart = batch**2 - 2.0 * batch * mean + square
         return 0.5 * (log_tau - np.log(2.0 * np.pi) - tau * apart) - jnp.log(self.spread)
-
-    def complete(self, m: Factors, z: Array, batch: Array) -> Array:
-        return self.local(self.coefficients(m), batch)
-
-    def draw_local(self, key: Array, m: Factors, batch: Array) -> Array:
-        return self.outcomes(batch)[0]
-
-    def outcomes(self, batch: Array) -> Array:
-        """There is no z."""
-        return jnp.zeros((1, len(batch)), int)
 
     def linked(self, m: Factors) -> Array:
         """E[log p(mu | tau)]."""
@@ -165,9 +153,6 @@ class NormalStructure:
             "tau": (of_tau[0][0] / self.spread**2, of_tau[1][0] / self.spread**4),
         }
 
-    def point(self, eta: Factors) -> dict[str, Array]:
-        return {site: mean for site, (mean, _) in self.moments(eta).items()}
-
     def mode(self, eta: Factors) -> dict[str, Array]:
         return self._in_data_units(
             {"mu": expfam.gaussian_mode(eta["mu"])[0, 0], "tau": expfam.gamma_mode(eta["tau"])[0]}
@@ -190,9 +175,6 @@ class NormalStructure:
         mean, variance = self.moments(eta)["mu"]
         shape, rate = expfam.gamma_parameters(eta["tau"])
         return {"mean": mean, "sd": jnp.sqrt(variance), "shape": shape[0], "rate": rate[0] * self.spread**2}
-
-    def canonical(self, eta: Factors) -> Factors:
-        return eta
 
     def _in_data_units(self, theta: dict[str, Array]) -> dict[str, Array]:
         units = {"mu": lambda mu: self.centre + self.spread * mu, "tau": lambda tau: tau / self.spread**2}

@@ -42,6 +42,7 @@ from jax import Array
 from jax.scipy import special
 
 from vi_vs_mcmc import expfam
+from vi_vs_mcmc.conjugate import Conjugate
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 
@@ -88,7 +89,7 @@ def beyond(key: Array, a: Array) -> Array:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class ProbitStructure:
+class ProbitStructure(Conjugate):
     """The `Conjugate` structure of q(beta) and q(z), in the design's units."""
 
     rows: tuple[Array, Array]  # x (N, K), sigma (N,)
@@ -99,10 +100,6 @@ class ProbitStructure:
     def blocks(self) -> tuple[tuple[str, ...], ...]:
         return (("beta",),)
 
-    @property
-    def prior_log_normaliser(self) -> Array:
-        return self.log_normaliser(self.prior)
-
     def log_normaliser(self, eta: Factors) -> Array:
         return expfam.gaussian_log_normaliser(eta["beta"])
 
@@ -110,9 +107,6 @@ class ProbitStructure:
         y = self.design.response(x)
         sign = jnp.where(y == 1.0, 1.0, jnp.where(y == 0.0, -1.0, jnp.nan))  # another y gives an ELBO that is refused
         return self.design.matrix(x), sign
-
-    def over(self, rows: tuple[Array, Array]) -> ProbitStructure:
-        return dataclasses.replace(self, rows=rows)
 
     def coefficients(self, m: Factors) -> tuple[Array, Array]:
         """E[beta] (K,), E[beta beta'] (K, K)."""
@@ -136,9 +130,6 @@ class ProbitStructure:
     def outcomes(self, batch: tuple[Array, Array]) -> None:
         """z is continuous."""
 
-    def linked(self, m: Factors) -> Array:
-        return jnp.zeros(())
-
     def sufficient(self, theta: Mapping[str, Array]) -> Factors:
         return {"beta": expfam.gaussian_sufficient(self.design.turned(theta["beta"])[None])}
 
@@ -151,9 +142,6 @@ class ProbitStructure:
     def moments(self, eta: Factors) -> dict[str, tuple[Array, Array]]:
         of = self.parameters(eta)
         return {"beta": (of["mean"], jnp.diagonal(of["covariance"]))}
-
-    def point(self, eta: Factors) -> dict[str, Array]:
-        return {"beta": self.parameters(eta)["mean"]}
 
     def mode(self, eta: Factors) -> dict[str, Array]:
         return {"beta": self.design.in_data_units(expfam.gaussian_mode(eta["beta"])[0])}
@@ -171,9 +159,6 @@ class ProbitStructure:
         """Mean and covariance of beta."""
         mean, covariance = expfam.gaussian_parameters(eta["beta"])
         return {"mean": self.design.in_data_units(mean[0]), "covariance": self.design.covariance(covariance[0])}
-
-    def canonical(self, eta: Factors) -> Factors:
-        return eta
 
 
 @in_float64

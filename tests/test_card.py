@@ -233,11 +233,11 @@ def test_a_card_of_two_posteriors_is_written_one_by_one_and_goes_on(tmp_path, mo
     assert both["known_z"].abs().max() < 5
 
 
-def test_a_row_keeps_seven_digits_and_its_words():
+def test_a_row_keeps_six_digits_and_its_words():
     from vi_vs_mcmc.studies.posteriordb import short
 
     found = short(pd.DataFrame({"a": [np.pi * 1e-9, np.nan, -np.inf], "b": ["x", "y", "z"], "c": [True, False, True]}))
-    assert found["a"].tolist()[0] == 3.141593e-09
+    assert found["a"].tolist()[0] == 3.14159e-09
     assert np.isnan(found["a"][1])
     assert found["a"][2] == -np.inf
     assert found[["b", "c"]].to_numpy().tolist() == [["x", True], ["y", False], ["z", True]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -55,17 +56,17 @@ def dataset(
 
 def build(
     problem: Problem,
-    method: str,
-    draws: Mapping[str, np.ndarray],
+    method: Any,
+    draws: Mapping[str, Any],
     *,
+    chains: int | None = None,
     seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
     status: str = "ok",
     status_sentence: str = "",
     wall_seconds: float | None = None,
     work: str | None = None,
     passes: int | None = None,
-    sample_stats: Mapping[str, np.ndarray] | None = None,
+    sample_stats: Mapping[str, Any] | None = None,
     variational: Dataset | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> DataTree:
@@ -73,10 +74,10 @@ def build(
 
     Args:
         problem: what was fitted.
-        method: its name.
-        draws: (chain, draw, *site) by site.
+        method: its settings, a dataclass with a `name`; or the name alone.
+        draws: (chain, draw, *site) by site; (chain * draw, *site) where `chains` is given.
+        chains: how many chains to cut draws and statistics into, which then have them one after another.
         seed: the run is determined by it; `fit` and `compare` write theirs.
-        settings: the method's settings.
         status: "ok", "converged" or "not converged".
         status_sentence: why, with the numbers.
         wall_seconds: compilation included; `fit` and `compare` write what they saw where it is not given.
@@ -85,8 +86,10 @@ def build(
         sample_stats: (chain, draw) by name.
         variational: final parameters, closed-form moments, the ELBO's trace; of a VI method an empty Dataset at least, which
             says that draws are independent. Without it they are a chain's.
-        attrs: more, such as `elbo`.
+        attrs: more, such as `elbo`, which is otherwise the mean of log p - log q where `sample_stats` has both.
     """
+    if chains is not None:
+        draws, sample_stats = _in_chains(draws, chains), _in_chains(sample_stats or {}, chains)
     groups = {"/posterior": dataset(problem, draws)}
     if sample_stats:
         for name, value in sample_stats.items():
@@ -99,8 +102,10 @@ def build(
         groups["/variational"] = variational
     tree = DataTree.from_dict(groups)
     tree.attrs = {
-        "method": method,
-        "settings": json.dumps(dict(settings or {})),
+        "method": getattr(method, "name", method),
+        "settings": json.dumps(
+            asdict(method) if is_dataclass(method) and not isinstance(method, type) else {}, default=str
+        ),
         "seed": seed,
         "status": status,
         "status_sentence": status_sentence,
@@ -111,6 +116,10 @@ def build(
         **(attrs or {}),
     }
     return tree
+
+
+def _in_chains(values: Mapping[str, Any], chains: int) -> dict[str, np.ndarray]:
+    return {name: np.reshape(value, (chains, -1, *np.shape(value)[1:])) for name, value in values.items()}
 
 
 def observed(problem: Problem) -> Dataset:
@@ -240,7 +249,8 @@ def _marginal_bound(stats: Mapping[str, np.ndarray]) -> dict[str, float]:
     if not np.isfinite(log_ratio).all():  # no bound, or one without an error
         return {}
     error = log_ratio.std(ddof=1) / np.sqrt(log_ratio.size)
-    return {"elbo_marginal": float(log_ratio.mean()), "elbo_marginal_se": float(error)}
+    bound = float(log_ratio.mean())
+    return {"elbo": bound, "elbo_marginal": bound, "elbo_marginal_se": float(error)}
 
 
 def _posterior(tree: DataTree, where: str = "the posterior") -> Dataset:

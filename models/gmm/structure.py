@@ -17,7 +17,6 @@ The rows are centred and scaled once, and the prior with them: at an offset of 1
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -27,6 +26,7 @@ import numpy as np
 from jax import Array
 
 from vi_vs_mcmc import expfam
+from vi_vs_mcmc.conjugate import Conjugate
 from vi_vs_mcmc.expfam import NormalWishart, NormalWishartParameters
 
 from .coordinates import WhitenedMeans
@@ -77,7 +77,7 @@ def statistics(responsibilities: Array, x: Array) -> Factors:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class MixtureStructure:
+class MixtureStructure(Conjugate):
     """The `Conjugate` structure of the mixture, in centred and scaled coordinates x' = (x - centre) / spread."""
 
     rows: Array  # x', (N, D)
@@ -91,10 +91,6 @@ class MixtureStructure:
     def blocks(self) -> tuple[tuple[str, ...], ...]:
         return (("weights", "components"),)
 
-    @property
-    def prior_log_normaliser(self) -> Array:
-        return self.log_normaliser(self.prior)
-
     def log_normaliser(self, eta: Factors) -> Array:
         return expfam.dirichlet_log_normaliser(eta["weights"]) + expfam.normal_wishart_log_normaliser(eta["components"])
 
@@ -106,9 +102,6 @@ class MixtureStructure:
 
     def encode(self, x: Array) -> Array:
         return (x - self.centre) / self.spread
-
-    def over(self, rows: Array) -> MixtureStructure:
-        return dataclasses.replace(self, rows=rows)
 
     def complete(self, m: Factors, z: Array, batch: Array) -> Array:
         log_rho = self.coefficients(m).T @ features(batch)
@@ -122,9 +115,6 @@ class MixtureStructure:
         """Labels (K, rows): one row of K equal labels for each component."""
         components = self.prior["weights"].shape[0]
         return jnp.broadcast_to(jnp.arange(components)[:, None], (components, batch.shape[0]))
-
-    def linked(self, m: Factors) -> Array:
-        return jnp.zeros(())
 
     def sufficient(self, theta: Mapping[str, Array]) -> Factors:
         means = (theta["means"] - self.centre) / self.spread

@@ -22,7 +22,7 @@ Source: MacKay (1997), Ensemble learning for hidden Markov models; Beal (2003), 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -31,6 +31,7 @@ import numpy as np
 from jax import Array
 
 from vi_vs_mcmc import expfam
+from vi_vs_mcmc.conjugate import Conjugate
 
 from ..gmm.coordinates import WhitenedMeans
 from ..gmm.start import nearest_first, seeded_clusters
@@ -60,7 +61,7 @@ class WhitenedEmissions:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class HiddenMarkov:
+class HiddenMarkov(Conjugate):
     """The `Conjugate` structure, in the mixture's centred and scaled coordinates."""
 
     rows: tuple[Array, Array]  # x' (S, T, D), and which steps are real (S, T)
@@ -71,10 +72,6 @@ class HiddenMarkov:
     @property
     def blocks(self) -> tuple[tuple[str, ...], ...]:
         return (("initial", "transition", "components"),)
-
-    @property
-    def prior_log_normaliser(self) -> Array:
-        return self.log_normaliser(self.prior)
 
     def log_normaliser(self, eta: Factors) -> Array:
         of_rows = jax.vmap(expfam.dirichlet_log_normaliser)(eta["transition"])
@@ -93,9 +90,6 @@ class HiddenMarkov:
     def encode(self, x: Array) -> tuple[Array, Array]:
         """A table as one sequence."""
         return self.mixture.encode(x)[None], jnp.ones((1, x.shape[0]))
-
-    def over(self, rows: Any) -> HiddenMarkov:
-        return replace(self, rows=rows)
 
     def complete(self, m: Factors, z: Array, batch: Any) -> Array:
         """At paths z (S, T); a padded step's state is any of the K, with the same probability."""
@@ -122,9 +116,6 @@ class HiddenMarkov:
             return None
         paths = jnp.arange(number)[:, None] // states ** jnp.arange(steps) % states
         return jnp.broadcast_to(paths[:, None], (number, sequences, steps))
-
-    def linked(self, m: Factors) -> Array:
-        return jnp.zeros(())
 
     def sufficient(self, theta: Mapping[str, Array]) -> Factors:
         of = self.mixture.sufficient({**theta, "weights": theta["initial"]})

@@ -27,7 +27,6 @@ arXiv:1310.5438.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,6 +36,7 @@ import numpy as np
 from jax import Array
 
 from vi_vs_mcmc import expfam
+from vi_vs_mcmc.conjugate import WithoutLocal
 
 from .._design import Design, WhitenedCoefficients
 
@@ -47,7 +47,7 @@ Factors = (
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class RegressionStructure:
+class RegressionStructure(WithoutLocal):
     """The `Conjugate` structure of q(beta) q(tau), and q(alpha) where `prior` has it, in the design's units."""
 
     rows: tuple[Array, Array]  # x (N, K), y (N,)
@@ -71,9 +71,6 @@ class RegressionStructure:
         of = self.design
         return of.matrix(x), (of.response(x) - of.response_centre) / of.response_spread
 
-    def over(self, rows: tuple[Array, Array]) -> RegressionStructure:
-        return dataclasses.replace(self, rows=rows)
-
     def coefficients(self, m: Factors) -> tuple[Array, ...]:
         """E[beta] (K,), E[beta beta'] (K, K), E[log tau], E[tau]."""
         beta, tau = m["beta"], m["tau"]
@@ -83,16 +80,6 @@ class RegressionStructure:
         (mean, product, log_tau, tau), (x, y) = coefficients, batch
         square = y**2 - 2.0 * y * (x @ mean) + ((x @ product) * x).sum(-1)
         return 0.5 * (log_tau - np.log(2.0 * np.pi) - tau * square) - jnp.log(self.design.response_spread)
-
-    def complete(self, m: Factors, z: Array, batch: tuple[Array, Array]) -> Array:
-        return self.local(self.coefficients(m), batch)
-
-    def draw_local(self, key: Array, m: Factors, batch: tuple[Array, Array]) -> Array:
-        return self.outcomes(batch)[0]
-
-    def outcomes(self, batch: tuple[Array, Array]) -> Array:
-        """There is no z."""
-        return jnp.zeros((1, len(batch[1])), int)
 
     def linked(self, m: Factors) -> Array:
         """E[log p(g | tau, alpha)]."""
@@ -139,9 +126,6 @@ class RegressionStructure:
         }
         return found | ({"alpha": expfam.gamma_moments(eta["alpha"])} if "alpha" in eta else {})
 
-    def point(self, eta: Factors) -> dict[str, Array]:
-        return {site: mean for site, (mean, _) in self.moments(eta).items()}
-
     def mode(self, eta: Factors) -> dict[str, Array]:
         found = {"beta": expfam.gaussian_mode(eta["beta"])[0], "tau": expfam.gamma_mode(eta["tau"])[0]}
         return self._in_data_units(found | ({"alpha": expfam.gamma_mode(eta["alpha"])} if "alpha" in eta else {}))
@@ -173,9 +157,6 @@ class RegressionStructure:
         if "alpha" in eta:
             found["relevance_shape"], found["relevance_rate"] = expfam.gamma_parameters(eta["alpha"])
         return found
-
-    def canonical(self, eta: Factors) -> Factors:
-        return eta
 
     def _turned(self, beta: Array) -> Array:
         """The design's coefficients of a response in units of its spread, about its centre, (K,)."""

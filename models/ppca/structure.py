@@ -29,7 +29,7 @@ variance is the mean of the D - Q smallest eigenvalues of the sample covariance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -39,6 +39,7 @@ from jax import Array
 from jax.scipy.linalg import solve_triangular
 
 from vi_vs_mcmc import expfam
+from vi_vs_mcmc.conjugate import Conjugate
 from vi_vs_mcmc.expfam import NormalWishartParameters, symmetric
 
 from .program import implied
@@ -69,7 +70,7 @@ class WhitenedLoadings:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Components:
+class Components(Conjugate):
     """The `Conjugate` structure, in x' = (x - centre) / spread with the markers first; one spread for all, as the noise is."""
 
     rows: Array  # x', (N, D)
@@ -82,10 +83,6 @@ class Components:
     @property
     def blocks(self) -> tuple[tuple[str, ...], ...]:
         return (("loadings", "latent"), ("tau",))
-
-    @property
-    def prior_log_normaliser(self) -> Array:
-        return self.log_normaliser(self.prior)
 
     def log_normaliser(self, eta: Factors) -> Array:
         value = expfam.gaussian_log_normaliser(eta["loadings"]) + expfam.gamma_log_normaliser(eta["tau"])
@@ -103,9 +100,6 @@ class Components:
     def encode(self, x: Array) -> Array:
         return ((x - self.centre) / self.spread)[:, self.order]
 
-    def over(self, rows: Array) -> Components:
-        return replace(self, rows=rows)
-
     def complete(self, m: Factors, z: Array, batch: Array) -> Array:
         """At z (N, Q)."""
         constant, linear, matrix = self._given_z(self.coefficients(m), batch)
@@ -121,9 +115,6 @@ class Components:
 
     def outcomes(self, batch: Array) -> None:
         """z is a continuum."""
-
-    def linked(self, m: Factors) -> Array:
-        return jnp.zeros(())
 
     def sufficient(self, theta: Mapping[str, Array]) -> Factors:
         found = {}
@@ -164,9 +155,6 @@ class Components:
             "tau": (tau[0][0] / square, tau[1][0] / square**2),
         }
 
-    def point(self, eta: Factors) -> dict[str, Array]:
-        return {site: mean for site, (mean, _) in self.moments(eta).items()}
-
     def mode(self, eta: Factors) -> dict[str, Array]:
         sites = _apart(expfam.gaussian_mode(eta["loadings"]), self.spread)
         sites |= self._latent(expfam.normal_wishart_mode(eta["latent"]))
@@ -205,9 +193,6 @@ class Components:
             "shape": shape[0],
             "rate": rate[0] * self.spread**2,
         }
-
-    def canonical(self, eta: Factors) -> Factors:
-        return eta
 
     def _given_z(self, c: dict[str, Any], x: Array) -> tuple[Array, Array, Array]:
         """c_n (N,), h_n (N, Q) and G (Q, Q); the rows' units are in c_n."""

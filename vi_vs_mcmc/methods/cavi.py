@@ -140,20 +140,18 @@ class CAVI:
         key_draw = stream(key, self.name)
         optima = self.search(problem, key, progress=progress)
         eta = optima.best()
-        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         if problem.source is None:
             theta, log_p, log_q = drawn(model, eta, key_draw, chains * draws, problem.supports)
-            densities = {"log_p": shape(log_p), "log_q": shape(log_q)}
+            densities = {"log_p": log_p, "log_q": log_q}
         else:  # log p of a draw would be a pass over the data
             theta = thetas(model, optima.eta, np.zeros(chains * draws, int), key_draw)
             densities = {}
         ascent, agree = optima.ascent, optima.agreeing()
         return posterior.build(
             problem,
-            self.name,
-            {site: shape(value) for site, value in theta.items()},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
+            self,
+            theta,
+            chains=chains,
             status="converged" if ascent.converged[0] else "not converged",
             status_sentence=self._sentence(optima, agree),
             wall_seconds=time.perf_counter() - began + optima.saved,

@@ -26,7 +26,7 @@ Giordano, Broderick and Jordan (2018), Covariances, robustness, and variational 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -134,25 +134,22 @@ class DADVI:
         began = time.perf_counter()
         found, saved = self._optimum(problem, key, progress)
         law = self._law(found.peak)
-        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         theta, log_p, log_q = normal.drawn(
             problem, found.target, found.shape, law, stream(key, self.name), chains * draws
         )
         return posterior.build(
             problem,
-            self.name,
-            {site: shape(value) for site, value in theta.items()},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
+            self,
+            theta,
+            chains=chains,
             status="converged" if found.converged else "not converged",
             status_sentence=found.sentence,
             wall_seconds=time.perf_counter() - began + saved,
             work=f"{STARTS} starts, {found.steps} steps, {found.draws} fixed draws",
             passes=found.steps * found.draws,
-            sample_stats={"log_p": shape(log_p), "log_q": shape(log_q)},
+            sample_stats={"log_p": log_p, "log_q": log_q},
             variational=self._moments(problem, found, law),
             attrs={
-                "elbo": float(np.mean(log_p - log_q)),
                 "location_error": found.off[0],
                 "scale_error": found.off[1],
             },

@@ -16,7 +16,7 @@ Source: Dempster, Laird and Rubin (1977), JRSS B 39; Neal and Hinton (1998), A v
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -98,10 +98,8 @@ class EM:
         repeated = lambda value: np.broadcast_to(value, (chains, draws, *value.shape)).copy()
         return posterior.build(
             problem,
-            self.name,
+            self,
             {site: repeated(theta[site]) for site in problem.all_sites},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
             status="converged" if found.converged[0] else "not converged",
             status_sentence=self._sentence(found, agree),
             wall_seconds=time.perf_counter() - began,

@@ -10,7 +10,7 @@ and evidence, moments and draws follow by enumeration of all K^N values of z, to
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -79,19 +79,17 @@ class Exact:
         key_z, key_theta = jax.random.split(stream(key, self.name))
         chosen = np.asarray(jax.random.choice(key_z, weight.size, (chains * draws,), p=jnp.asarray(weight)))
         theta, log_p = _drawn(problem, model, terms, chosen, key_theta)
-        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         return posterior.build(
             problem,
-            self.name,
-            {site: shape(value) for site, value in theta.items()},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
+            self,
+            theta,
+            chains=chains,
             status="ok",
             status_sentence=f"a sum over {values}^{rows} assignments",
             wall_seconds=time.perf_counter() - began,
             work=f"{values**rows} assignments",
             passes=1,
-            sample_stats={"log_p": shape(log_p), "log_q": shape(log_p - log_evidence)},
+            sample_stats={"log_p": log_p, "log_q": log_p - log_evidence},
             variational=_variational(problem, model, terms, weight, labelled=jax.tree.leaves(outcomes)[0].ndim == 2),
             attrs={"log_evidence": log_evidence, "elbo": log_evidence, "closed_form": 1},
         )

@@ -16,7 +16,7 @@ Source: Gelfand and Smith (1990), JASA 85; Diebolt and Robert (1994), JRSS B 56.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -105,10 +105,9 @@ class Sampler(Chunked):
         settings = self._settings
         return posterior.build(
             self._problem,
-            settings.name,
+            settings,
             {name: joined[name] for name in self._problem.all_sites},
             seed=self._seed,
-            settings=asdict(settings),
             status="ok",
             status_sentence=f"{self._chains} chains of {self.asked} draws, one in {settings.thin} sweeps",
             wall_seconds=self.seconds,

@@ -12,9 +12,8 @@ Source: Tierney and Kadane (1986), JASA 81; Gelman et al., Bayesian Data Analysi
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import jax
 import numpy as np
 from jax import Array
 from xarray import DataTree
@@ -72,19 +71,17 @@ class Laplace:
             best.point, np.ones(len(best.point)) if best.covariance is None else np.linalg.cholesky(best.covariance)
         )
         theta, log_p, log_q = normal.drawn(problem, target, shape, law, stream(key, self.name), chains * draws)
-        shaped = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         return posterior.build(
             problem,
-            self.name,
-            {site: shaped(value) for site, value in theta.items()},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
+            self,
+            theta,
+            chains=chains,
             status="converged" if reached else "not converged",
             status_sentence=sentence,
             wall_seconds=time.perf_counter() - began + saved,
             work=f"{STARTS} starts, {sum(peak.steps for peak in peaks)} steps",
             passes=max(peak.steps for peak in peaks),
-            sample_stats={"log_p": shaped(log_p), "log_q": shaped(log_q)},
+            sample_stats={"log_p": log_p, "log_q": log_q},
             variational=normal.moments(problem, target, shape, law),
             attrs={"elbo": float(np.mean(log_p - log_q))},
         )

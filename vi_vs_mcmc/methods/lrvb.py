@@ -11,7 +11,7 @@ Source: Giordano, Broderick and Jordan (2018), Covariances, Robustness, and Vari
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -86,22 +86,19 @@ class LRVB:
         sds = _sds(sites, None if refusal else np.diag(added)[:number])
         if not refusal:
             theta, log_p, log_q, refusal = _moved(problem, theta, u, added[number:, number:], log_p, log_q)
-        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
         return posterior.build(
             problem,
-            self.name,
-            {site: shape(value) for site, value in theta.items()},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
+            self,
+            theta,
+            chains=chains,
             status="not converged" if refusal else "converged",
             status_sentence=refusal or _sentence(found, radius),
             wall_seconds=time.perf_counter() - began + optima.saved,
             work=f"{self.restarts} restarts, {int(found.steps)} steps of conjugate gradients",
             passes=int(optima.ascent.sweeps.max()) * len(model.blocks) + int(found.steps) + response.POWERS,
-            sample_stats={"log_p": shape(log_p), "log_q": shape(log_q)},
+            sample_stats={"log_p": log_p, "log_q": log_q},
             variational=_variational(problem, sites, sds),
             attrs={
-                "elbo": float(np.mean(log_p - log_q)),
                 "spectral_radius": radius,
                 "response_steps": int(found.steps),
                 "empty": _empty(problem, sites),

@@ -15,7 +15,7 @@ covariance from all chains together, and a step size for it.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -114,10 +114,9 @@ class Sampler(Chunked):
         steps = joined["n_steps"]
         return posterior.build(
             self._problem,
-            "nuts",
+            self._settings,
             {name: joined[name] for name in self._problem.all_sites},
             seed=self._seed,
-            settings=asdict(self._settings),
             status="ok",
             status_sentence=f"{self._chains} chains of {self.asked} draws after {self._settings.warmup} warm-up steps",
             wall_seconds=self.seconds,

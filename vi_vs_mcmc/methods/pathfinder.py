@@ -11,7 +11,7 @@ algorithm 2; the implementation is BlackJAX's (Cabezas et al. 2024, arXiv:2402.1
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -83,14 +83,12 @@ class Pathfinder:
         theta, log_p, log_q = normal.evaluated(problem, target, shape, w, log_q)
         weight, khat = self._weighed(log_p - log_q)
         taken = _taken(weight, number, np.random.default_rng(np.asarray(jax.random.key_data(key_take))))
-        shaped = lambda a: a[taken].reshape(chains, draws, *a.shape[1:])
         effective = 1.0 / (weight**2).sum()
         return posterior.build(
             problem,
-            self.name,
-            {site: shaped(value) for site, value in theta.items()},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
+            self,
+            {site: value[taken] for site, value in theta.items()},
+            chains=chains,
             status="ok",
             status_sentence=(
                 f"{lawful.sum()} of {PATHS} paths gave a law; their {len(weight)} pooled draws are worth {effective:.0f} by "
@@ -99,7 +97,7 @@ class Pathfinder:
             wall_seconds=time.perf_counter() - began,
             work=f"{PATHS} paths of {self.max_steps} steps at most, {len(weight)} draws weighed",
             passes=self.max_steps * (1 + self.elbo_draws) + len(weight),
-            sample_stats={"log_p": shaped(log_p)},
+            sample_stats={"log_p": log_p[taken]},
             attrs=khat,
         )
 

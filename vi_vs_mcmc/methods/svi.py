@@ -20,7 +20,7 @@ Gaussian approximation revisited, Neural Computation 21 (the optimum).
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -107,27 +107,25 @@ class SVI:
         climb.run(progress)
         climb.compare_with_optimum(key_check)
         theta, log_p, log_q = climb.draws(problem, key_draw, chains * draws)
-        shape = lambda a: np.asarray(a).reshape(chains, draws, *a.shape[1:])
-        attrs: dict = {"elbo": float(climb.trace[-1]), "second_start_distance": climb.distance}
-        stats = None
-        if self.guide not in NO_DENSITY:
-            stats = {"log_p": shape(log_p), "log_q": shape(log_q)}
-            attrs["elbo"] = float(np.mean(log_p - log_q))
+        known = self.guide not in NO_DENSITY
         steps = PIECE * np.arange(1, len(climb.trace) + 1)
         return posterior.build(
             problem,
-            self.name,
-            {site: shape(value) for site, value in theta.items()},
-            seed=int(jax.random.key_data(key)[-1]),
-            settings=asdict(self),
+            self,
+            theta,
+            chains=chains,
             status="converged" if climb.converged else "not converged",
             status_sentence=climb.sentence,
             wall_seconds=time.perf_counter() - began + starts.saved,
             work=f"{STARTS} starts of {climb.steps} steps, {self.particles} draws a step",
             passes=climb.steps * self.particles,
-            sample_stats=stats,
+            sample_stats={"log_p": log_p, "log_q": log_q} if known else None,
             variational=Dataset({"elbo": ("step", climb.trace), "elbo_step": ("step", steps)}),
-            attrs=attrs | {"point_estimate": int(self.guide == "AutoDelta")},
+            attrs={
+                **({} if known else {"elbo": float(climb.trace[-1])}),
+                "second_start_distance": climb.distance,
+                "point_estimate": int(self.guide == "AutoDelta"),
+            },
         )
 
 

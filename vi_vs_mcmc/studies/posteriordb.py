@@ -185,6 +185,6 @@ def _rows(problem: Problem, found: Comparison) -> Table:
 
 
 def short(table: Table) -> Table:
-    """The same numbers to seven digits: their Monte Carlo errors are in the third."""
-    digits = lambda value: float(f"{value:.7g}")
+    """The same numbers to six digits: their Monte Carlo errors are in the third."""
+    digits = lambda value: float(f"{value:.6g}")
     return table.assign(**{str(c): table[c].map(digits) for c in table.select_dtypes("float").columns})
