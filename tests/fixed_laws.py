@@ -1,4 +1,4 @@
-"""Posteriors for methods that climb: a normal law known exactly, counts whose posterior is not normal, a neck without a mode."""
+"""Posteriors for methods that climb: a normal law known exactly, counts, a neck, a density without a mode."""
 
 from __future__ import annotations
 
@@ -54,3 +54,12 @@ def _neck():
 
 def neck() -> vm.Problem:
     return vm.Problem(_neck)
+
+
+def _bottomless():
+    v = numpyro.sample("v", dist.Laplace(0.0, 1.0))  # log p rises by 3.5 nats for each unit that v falls, at x = 0
+    numpyro.sample("x", dist.Normal(0.0, jnp.exp(v / 2)).expand([9]).to_event(1))
+
+
+def bottomless() -> vm.Problem:
+    return vm.Problem(_bottomless)

@@ -23,7 +23,11 @@ from vi_vs_mcmc.plugins import described
 from vi_vs_mcmc.posterior import dataset
 
 FEW = 20
-SOLVED = {"hudson_lynx_hare-lotka_volterra": 2e-4, "one_comp_mm_elim_abs-one_comp_mm_elim_abs": 2e-4}  # nats: two grids
+NATS = {  # that two computations may differ by, where 1e-8 is too strict
+    "hudson_lynx_hare-lotka_volterra": 2e-4,  # two grids
+    "one_comp_mm_elim_abs-one_comp_mm_elim_abs": 2e-4,
+    "gp_pois_regr-gp_pois_regr": 1e-6,  # the factor's last columns are roundings over the root of a jitter of 1e-10
+}
 # One of each program. The others differ in the columns of a regression, and are slow only because there are 46 of them.
 QUICK = (
     "sblri-blr",
@@ -56,7 +60,7 @@ def test_the_density_is_that_of_the_stan_program(posterior):
     wanted = [target(posterior, {name: of[i] for name, of in found.sites.items()}, data) for i in range(FEW)]
     off = (found.log_p - found.log_volume)[:FEW] - wanted
     assert np.ptp(wanted) > 0.1
-    assert np.ptp(off) < SOLVED.get(posterior, 1e-8)
+    assert np.ptp(off) < NATS.get(posterior, 1e-8)
 
 
 @pytest.mark.parametrize("posterior", EVERY)
@@ -153,7 +157,8 @@ def test_where_nuts_passes_its_checks_its_means_and_sds_are_those_of_the_referen
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     table = importlib.import_module("posteriordb").against_reference(posterior)
     if table["checks"].iloc[0] == "passed":
-        # 4 combined Monte Carlo standard errors on a mean, 5 % on an sd, for each of 312 scalars.
-        assert table["holds"].all(), table.loc[~table["holds"]].to_string()
+        # 4 combined Monte Carlo standard errors on a mean, and on an sd where that is more than 5 %, for each of 312 scalars.
+        fine = table["holds"] | ((table["mean_z"].abs() < 4) & (table["sd_z"].abs() < 4))
+        assert fine.all(), table.loc[~fine].to_string()
     else:
         assert posterior in REFUSED, table["checks"].iloc[0]
