@@ -27,6 +27,7 @@ FLOORS = {
             "response",
             "data",
             "streams",
+            "memory",
             "programs",
             "coordinates",
             "in_file",

@@ -22,6 +22,7 @@ from numpyro.infer.util import constrain_fn, potential_energy
 from vi_vs_mcmc.conjugate import Conjugate
 from vi_vs_mcmc.data import Table
 from vi_vs_mcmc.errors import DataError, NumericalError, SettingError
+from vi_vs_mcmc.memory import Memory
 from vi_vs_mcmc.precision import in_float64
 
 _NO_NUMBERS = {"O": "Python objects", "U": "text", "S": "text", "T": "text", "M": "dates", "m": "durations"}
@@ -80,7 +81,7 @@ class Problem:
     priors: str | None = None
     known: Mapping[str, Any] | None = None
     cautions: tuple[tuple[str, str, str | None], ...] = ()
-    memory: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)  # searches that several methods share
+    memory: Memory = field(default_factory=Memory, init=False, repr=False)  # searches that several methods share
 
     def __post_init__(self):
         if not callable(self.program):

@@ -189,7 +189,7 @@ def two_modes(distance):
 
 
 def test_two_starts_that_end_at_two_modes_are_not_convergence(monkeypatch):
-    starts = lambda problem, *_, **__: Starts({"x": jnp.array([-4.0, 4.0])}, target_of(problem), None, 0.0)
+    starts = lambda problem, *_, **__: Starts({"x": jnp.array([-4.0, 4.0])}, target_of(problem), None)
     monkeypatch.setattr(svi, "starting_points", starts)
     tree = fit(vm.Problem(two_modes, args=(np.array(5.0),)), "AutoNormal", max_steps=20_000)
     assert tree.attrs["status"] == "not converged"
@@ -214,7 +214,7 @@ def test_an_elbo_that_is_never_a_number_is_an_error():
 
 
 def test_a_start_from_which_the_elbo_is_never_a_number_leaves_the_other_one(monkeypatch):
-    starts = lambda problem, *_, **__: Starts({"x": jnp.array([-20.0, 20.0])}, target_of(problem), None, 0.0)
+    starts = lambda problem, *_, **__: Starts({"x": jnp.array([-20.0, 20.0])}, target_of(problem), None)
     monkeypatch.setattr(svi, "starting_points", starts)
     tree = fit(vm.Problem(broken_above_zero, args=(np.array(-20.0),)), "AutoNormal", max_steps=3000)
     assert tree.attrs["status"] == "not converged"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -21,7 +20,7 @@ from vi_vs_mcmc.errors import PeerError, SettingError, whole
 from vi_vs_mcmc.flat import in_batches
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem, unconstrain
-from vi_vs_mcmc.streams import MODES, stream
+from vi_vs_mcmc.streams import MODES, of_key, stream
 
 SAME = 1e-6  # relative ELBO difference within which two restarts found one optimum
 SINGLE = 1e-4  # residual at which float32 has told what it can
@@ -35,7 +34,6 @@ class Optima:
     eta: Natural
     start: Natural
     ascent: Ascent
-    saved: float = 0.0  # seconds that the search took, where it was made before and is shared
     single: Ascent | None = None  # the passes in float32 that came first, in the order of `ascent`
 
     def best(self) -> Natural:
@@ -136,7 +134,6 @@ class CAVI:
             NumericalError: the ELBO fell.
         """
         model = self.suits(problem)
-        began = time.perf_counter()
         key_draw = stream(key, self.name)
         optima = self.search(problem, key, progress=progress)
         eta = optima.best()
@@ -154,7 +151,6 @@ class CAVI:
             chains=chains,
             status="converged" if ascent.converged[0] else "not converged",
             status_sentence=self._sentence(optima, agree),
-            wall_seconds=time.perf_counter() - began + optima.saved,
             work=f"{self.restarts} restarts, {optima.sweeps.min()} to {optima.sweeps.max()} sweeps",
             passes=int(optima.sweeps.max()) * len(model.blocks),
             sample_stats=densities,
@@ -169,13 +165,8 @@ class CAVI:
 
     def search(self, problem: Problem, key: Array, *, progress=None) -> Optima:
         """The optima of a problem by a run's key: searched for once, whichever methods ask, and counted in the time of each."""
-        what = (self, tuple(np.asarray(jax.random.key_data(key)).tolist()))
-        if what in problem.memory:
-            return problem.memory[what]
-        began = time.perf_counter()
-        found = self._searched(problem, self.suits(problem), key, progress)
-        problem.memory[what] = replace(found, saved=time.perf_counter() - began)
-        return found
+        model = self.suits(problem)
+        return problem.memory.once((self, of_key(key)), lambda: self._searched(problem, model, key, progress))
 
     def _searched(self, problem: Problem, model: Conjugate, key: Array, progress) -> Optima:
         """All restarts, over rows in memory or streamed from files, by one process or several."""

@@ -25,7 +25,6 @@ Giordano, Broderick and Jordan (2018), Covariances, robustness, and variational 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -44,7 +43,7 @@ from vi_vs_mcmc.methods.starts import starting_rows
 from vi_vs_mcmc.methods.target import Shape, Target, small_enough, tree_of
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
-from vi_vs_mcmc.streams import stream
+from vi_vs_mcmc.streams import of_key, stream
 
 STARTS = 2
 MOST = 2**20  # fixed draws: they are kept
@@ -77,7 +76,6 @@ class Optimum(NamedTuple):
     steps: int
     target: Target
     shape: Shape
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,7 @@ class DADVI:
         Raises:
             NumericalError: log p is not finite at any start.
         """
-        began = time.perf_counter()
-        found, saved = self._optimum(problem, key, progress)
+        found = self._optimum(problem, key, progress)
         law = self._law(found.peak)
         theta, log_p, log_q = normal.drawn(
             problem, found.target, found.shape, law, stream(key, self.name), chains * draws
@@ -144,7 +141,6 @@ class DADVI:
             chains=chains,
             status="converged" if found.converged else "not converged",
             status_sentence=found.sentence,
-            wall_seconds=time.perf_counter() - began + saved,
             work=f"{STARTS} starts, {found.steps} steps, {found.draws} fixed draws",
             passes=found.steps * found.draws,
             sample_stats={"log_p": log_p, "log_q": log_q},
@@ -167,17 +163,13 @@ class DADVI:
         factorised = replace(self, corrected=False)._law(found.peak)
         return normal.moments(problem, found.target, found.shape, factorised, found.peak.covariance)
 
-    def _optimum(self, problem: Problem, key: Array, progress) -> tuple[Optimum, float]:
-        """The optimum, and seconds that an earlier search for it saved: `dadvi` and `dadvi-lr` of a run share one."""
-        what = (replace(self, corrected=False), tuple(np.asarray(jax.random.key_data(key)).tolist()))
-        if what in problem.memory:
-            return problem.memory[what], problem.memory[what].seconds
-        problem.memory[what] = self._searched(problem, key, progress)
-        return problem.memory[what], 0.0
+    def _optimum(self, problem: Problem, key: Array, progress) -> Optimum:
+        """`dadvi` and `dadvi-lr` of a run share one."""
+        what = (replace(self, corrected=False), of_key(key))
+        return problem.memory.once(what, lambda: self._searched(problem, key, progress))
 
     def _searched(self, problem: Problem, key: Array, progress) -> Optimum:
-        began = time.perf_counter()
-        rows, shape, target, saved = starting_rows(problem, key, STARTS, self.restarts, "dadvi")
+        rows, shape, target = starting_rows(problem, key, STARTS, self.restarts, "dadvi")
         number = rows.shape[1]
         size = 2 * max(-(-self.draws // 2), 2 * number if number <= MATCHED else 0)
         parts = max(self.max_draws // size, 1)
@@ -207,8 +199,7 @@ class DADVI:
             )
         if reached and not settled:
             sentence += f", where {self.location_tol:g} and {self.scale_tol:g} are wanted; raise max_draws"
-        seconds = time.perf_counter() - began + saved
-        return Optimum(peak, reached and settled, sentence, off, count * size, steps, target, shape, seconds)
+        return Optimum(peak, reached and settled, sentence, off, count * size, steps, target, shape)
 
 
 def _away(peak: Peak, others: Surface, number: int) -> tuple[float, float]:

@@ -15,7 +15,6 @@ Source: Dempster, Laird and Rubin (1977), JRSS B 39; Neal and Hinton (1998), A v
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +84,6 @@ class EM:
             NumericalError: the highest start ran off to where the density has no highest point.
         """
         model = self.suits(problem)
-        began = time.perf_counter()
         start = engine.starts(model, stream(key, MODES), self.restarts)
         _refuse_unbounded(problem, model, start)
         found = climb(model, start, tol=self.tol, max_steps=self.max_steps, progress=progress)
@@ -102,7 +100,6 @@ class EM:
             {site: repeated(theta[site]) for site in problem.all_sites},
             status="converged" if found.converged[0] else "not converged",
             status_sentence=self._sentence(found, agree),
-            wall_seconds=time.perf_counter() - began,
             work=f"{self.restarts} restarts, {found.steps.min()} to {found.steps.max()} steps",
             passes=int(found.steps.max()) + 1,
             variational=out,

@@ -15,7 +15,6 @@ Source: Gelfand and Smith (1990), JASA 85; Diebolt and Robert (1994), JRSS B 56.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -85,16 +84,16 @@ class Sampler(Chunked):
 
     def __init__(self, settings: Gibbs, problem: Problem, model: Conjugate, key: Array, chains: int):
         super().__init__()
-        began = time.perf_counter()
+        seconds = problem.memory.clock()
         self._settings, self._problem, self._model, self._chains = settings, problem, model, chains
         self._seed = int(jax.random.key_data(key)[-1])
-        modes, _, saved = modes_of_chains(problem, key, chains, settings.restarts)
+        modes, _ = modes_of_chains(problem, key, chains, settings.restarts)
         self._state = _start(model, jax.random.split(stream(key, settings.name), chains), modes)
         chunks = -(-settings.warmup // (CHUNK * settings.thin))
         self._warmup = chunks * CHUNK * settings.thin
         for _ in range(chunks):
             self.advance()
-        self.seconds = time.perf_counter() - began + saved
+        self.seconds = seconds()
 
     @in_float64
     def result(self) -> DataTree:

@@ -14,7 +14,6 @@ covariance from all chains together, and a step size for it.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import jax
@@ -91,7 +90,7 @@ class Sampler(Chunked):
 
     def __init__(self, settings: NUTS, problem: Problem, key: Array, chains: int, progress=None):
         super().__init__()
-        began = time.perf_counter()
+        seconds = problem.memory.clock()
         self._settings, self._problem, self._chains = settings, problem, chains
         self._seed = int(jax.random.key_data(key)[-1])
         key_run = stream(key, f"{settings.name} {settings.target_accept}")  # to begin again is to draw anew
@@ -105,7 +104,7 @@ class Sampler(Chunked):
         )
         self._ended: list[Draw] = []
         self._warm_up(progress)
-        self.seconds = time.perf_counter() - began + starts.saved
+        self.seconds = seconds()
 
     @in_float64
     def result(self) -> DataTree:

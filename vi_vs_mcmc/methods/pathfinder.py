@@ -10,7 +10,6 @@ algorithm 2; the implementation is BlackJAX's (Cabezas et al. 2024, arXiv:2402.1
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,7 +66,6 @@ class Pathfinder:
         Raises:
             NumericalError: no path has a law of finite ELBO.
         """
-        began = time.perf_counter()
         vi = _blackjax()
         key_start, key_path, key_draw, key_take = jax.random.split(stream(key, self.name), 4)
         rows, shape, target = random_rows(problem, key_start, PATHS)
@@ -94,7 +92,6 @@ class Pathfinder:
                 f"{lawful.sum()} of {PATHS} paths gave a law; their {len(weight)} pooled draws are worth {effective:.0f} by "
                 f"their importance weights{khat and f', k-hat {khat["khat"]:.2f}'}"
             ),
-            wall_seconds=time.perf_counter() - began,
             work=f"{PATHS} paths of {self.max_steps} steps at most, {len(weight)} draws weighed",
             passes=self.max_steps * (1 + self.elbo_draws) + len(weight),
             sample_stats={"log_p": log_p[taken]},

@@ -19,7 +19,7 @@ from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.target import LogDensity, Shape, Target, shape_of, tree_of
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Call, Problem, unconstrain
-from vi_vs_mcmc.streams import stream
+from vi_vs_mcmc.streams import of_key, stream
 
 TRIES = 100  # random starts tried for each chain of a model without a closed form
 CLOUD = 500  # draws of q that its sds are read from
@@ -34,7 +34,6 @@ class Starts(NamedTuple):
     roots: (
         np.ndarray | None
     )  # (number, P, P), of the covariance around each; None where the coordinates are in its units
-    saved: float  # seconds, by an earlier search
 
 
 @in_float64
@@ -50,15 +49,15 @@ def starting_points(
     """
     if problem.conjugate is None:
         return _by_climbing(problem, stream(key, "climbs"), number)
-    modes, best, saved = modes_of_chains(problem, key, number, restarts)
+    modes, best = modes_of_chains(problem, key, number, restarts)
     points, units = _from_q(problem.conjugate, problem.supports, modes, best, stream(key, name), aligned=aligned)
-    return Starts(points, Target.of(problem, units), None, saved)
+    return Starts(points, Target.of(problem, units), None)
 
 
 def starting_rows(
     problem: Problem, key: Array, number: int, restarts: int, name: str
-) -> tuple[np.ndarray, Shape, Target, float]:
-    """Starting points along the program's own axes as rows (number, P), what a row holds, the target, and seconds saved.
+) -> tuple[np.ndarray, Shape, Target]:
+    """Starting points along the program's own axes as rows (number, P), what a row holds, and the target.
 
     Raises:
         NumericalError: none has a finite density.
@@ -69,7 +68,7 @@ def starting_rows(
     rows = rows[np.isfinite(rows).all(1)]
     if not len(rows):
         raise NumericalError(f"{name}: log p is not finite at any of the starts; check the data and the prior")
-    return rows, shape, starts.target, starts.saved
+    return rows, shape, starts.target
 
 
 def random_rows(problem: Problem, key: Array, number: int) -> tuple[np.ndarray, Shape, Target]:
@@ -80,12 +79,12 @@ def random_rows(problem: Problem, key: Array, number: int) -> tuple[np.ndarray, 
     return np.stack([np.concatenate([np.ravel(point[name]) for name, _ in shape]) for point in points]), shape, target
 
 
-def modes_of_chains(problem: Problem, key: Array, chains: int, restarts: int) -> tuple[Natural, Natural, float]:
-    """eta of the mode that each chain starts at, leaves (chains, ...), of the best, and seconds saved by an earlier search."""
+def modes_of_chains(problem: Problem, key: Array, chains: int, restarts: int) -> tuple[Natural, Natural]:
+    """eta of the mode that each chain starts at, leaves (chains, ...), and of the best."""
     optima = CAVI(restarts=restarts).search(problem, key)
     chosen = optima.allocate(chains, NEGLIGIBLE)
     of_chains = jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), optima.eta)
-    return of_chains, jax.tree.map(jnp.asarray, optima.best()), optima.saved
+    return of_chains, jax.tree.map(jnp.asarray, optima.best())
 
 
 @partial(jax.jit, static_argnames="aligned")
@@ -115,7 +114,7 @@ def _by_climbing(problem: Problem, key: Array, number: int) -> Starts:
     }
     best = max((law for _, law in found if law is not None), key=lambda law: law.elbo, default=None)
     if best is None:
-        return Starts(trees([row for row, _ in found]), target, None, 0.0)
+        return Starts(trees([row for row, _ in found]), target, None)
     sds = np.linalg.norm(best.root, axis=1)
     points, roots = [], []
     for i, (row, law) in enumerate(found):
@@ -124,17 +123,14 @@ def _by_climbing(problem: Problem, key: Array, number: int) -> Starts:
         roots.append(np.eye(row.size) if own is None else own.root / sds[:, None])
     centre, scale = ({name: leaf[0] for name, leaf in trees([of]).items()} for of in (best.mean, sds))
     units = Standardised(AsTheyAre(), centre, scale)
-    return Starts(trees(points), Target.of(problem, units), np.stack(roots), 0.0)
+    return Starts(trees(points), Target.of(problem, units), np.stack(roots))
 
 
 def _climbed(problem: Problem, key: Array, number: int) -> list[tuple[np.ndarray, path.Law | None]]:
     """Random points (P,), not a number where all tries have no density, and the law found uphill of each.
 
-    All methods of a run share them; more are climbed to when more are asked for.
+    All methods of a run share them.
     """
-    found: list[tuple[np.ndarray, path.Law | None]] = problem.memory.setdefault(
-        ("climbed", bytes(np.asarray(jax.random.key_data(key)))), []
-    )
     target = Target.of(problem, AsTheyAre())
     shapes = coordinate_shapes(problem)
     shape = shape_of(shapes)
@@ -144,18 +140,18 @@ def _climbed(problem: Problem, key: Array, number: int) -> list[tuple[np.ndarray
         value, gradient = newton.slope(log_density, target, None, 1, row)
         return float(value), np.asarray(gradient)
 
-    for i in range(len(found), number):
-        own = jax.random.fold_in(key, i)
+    def climbed(own: Array) -> tuple[np.ndarray, path.Law | None]:
         point = _best_of(target.call, shapes, target.arrays, own)
         row = np.concatenate([np.ravel(point[name]) for name, _ in shape])
-        law, inside = None, np.isfinite(slope(row)[0])
-        if inside and row.size <= path.LARGEST:
-            noise = np.asarray(jax.random.normal(jax.random.fold_in(own, 1), (path.DRAWS, row.size)))
-            law = path.climb(slope, lambda rows: np.asarray(_heights(log_density, target, rows)), row, noise)
-        elif not inside:
-            row = row * np.nan
-        found.append((row, law))
-    return found[:number]
+        if not np.isfinite(slope(row)[0]):
+            return row * np.nan, None
+        if row.size > path.LARGEST:
+            return row, None
+        noise = np.asarray(jax.random.normal(jax.random.fold_in(own, 1), (path.DRAWS, row.size)))
+        return row, path.climb(slope, lambda rows: np.asarray(_heights(log_density, target, rows)), row, noise)
+
+    keys = [jax.random.fold_in(key, i) for i in range(number)]
+    return [problem.memory.once(("climb", of_key(own)), lambda own=own: climbed(own)) for own in keys]
 
 
 @partial(jax.jit, static_argnums=0)

@@ -19,7 +19,6 @@ Gaussian approximation revisited, Neural Computation 21 (the optimum).
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +99,6 @@ class SVI:
         Raises:
             NumericalError: the ELBO is not finite from the start.
         """
-        began = time.perf_counter()
         key_fit, key_check, key_draw = jax.random.split(stream(key, self.name), 3)
         starts = starting_points(problem, key, STARTS, self.restarts, f"{self.name} start", aligned=True)
         climb = _Climb(self, starts.target, key_fit, starts.points)
@@ -116,7 +114,6 @@ class SVI:
             chains=chains,
             status="converged" if climb.converged else "not converged",
             status_sentence=climb.sentence,
-            wall_seconds=time.perf_counter() - began + starts.saved,
             work=f"{STARTS} starts of {climb.steps} steps, {self.particles} draws a step",
             passes=climb.steps * self.particles,
             sample_stats={"log_p": log_p, "log_q": log_q} if known else None,
