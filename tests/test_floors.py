@@ -26,6 +26,7 @@ FLOORS = {
             "groups",
             "response",
             "data",
+            "sources",
             "streams",
             "memory",
             "programs",
@@ -62,7 +63,7 @@ FLOORS = {
     **dict.fromkeys(("uniformity", "calibration"), 2),
     **dict.fromkeys(("report", "record"), 3),
     **dict.fromkeys(("compare", "check", "study", "studies", "doctor", "reference_run"), 4),
-    **dict.fromkeys(("cli", "terminal"), 5),
+    **dict.fromkeys(("cli", "leaving", "options", "terminal", "words"), 5),
 }
 
 

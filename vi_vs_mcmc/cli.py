@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 import textwrap
-import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vi_vs_mcmc import terminal
-from vi_vs_mcmc.errors import DataError, NumericalError, PeerError, SettingError
+from vi_vs_mcmc import leaving, terminal, words
+from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.options import (
+    AsJson,
+    Chains,
+    Columns,
+    Draws,
+    MaxDraws,
+    Methods,
+    Model,
+    Out,
+    Restarts,
+    Seed,
+    Settings,
+    Sites,
+    Strict,
+    Tolerated,
+)
 
 app = typer.Typer(
     help="How overconfident is your variational posterior, where, by how much, and how sure are we of that?",
@@ -23,40 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-EXIT = {SettingError: 2, DataError: 3, NumericalError: 4, PeerError: 5}
-UNEXPECTED = 70  # an error of this package: EX_SOFTWARE of sysexits.h
-INTERRUPTED = 130
-
-Model = Annotated[
-    str, typer.Argument(help="A model's name (`vi-vs-mcmc models` lists them), or a NumPyro program: FILE.py:FUNCTION.")
-]
-Columns = Annotated[
-    str | None, typer.Option(help="Columns to take, by name, separated by commas. Default: the numeric ones.")
-]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting of the model, KEY=VALUE; matrices as JSON.")
-]
-Sites = Annotated[
-    str | None,
-    typer.Option(help="Sites to compare, separated by commas, deterministic ones too. Default: the model's choice."),
-]
-Restarts = Annotated[int, typer.Option(help="Random starts of coordinate ascent.")]
-Methods = Annotated[
-    list[str] | None,
-    typer.Option("--method", help="A method to judge; repeat for more. Default: what applies cheaply."),
-]
-Chains = Annotated[int, typer.Option(help="Chains of the reference.")]
-Draws = Annotated[int, typer.Option(help="Draws of each chain, to begin with.")]
-MaxDraws = Annotated[
-    int | None,
-    typer.Option(help="Draws of each chain at most; the reference samples on while it must. Default: 5000."),
-]
-Seed = Annotated[int | None, typer.Option(help="Determines the run. Default: chosen, printed and stored.")]
-Out = Annotated[Path | None, typer.Option(help="Folder to write. Default: reports/NAME.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
-Strict = Annotated[bool, typer.Option(help="Exit 1 unless every method is calibrated.")]
-Tolerated = Annotated[float, typer.Option(help="Share of an sd that does not matter.")]
 
 
 @app.command()
@@ -90,11 +69,11 @@ def compare(
     from vi_vs_mcmc.methods.registry import defaults, with_restarts
     from vi_vs_mcmc.plugins import load
 
-    folder = terminal.writable(out or _folder(model, data))
-    arguments = _settings(model, settings, columns)
+    folder = terminal.writable(out or words.folder(model, data))
+    arguments = words.settings(model, settings, columns)
     problem = load(model)(data, **arguments)
     if sites is not None:
-        problem = replace(problem, sites=_names(sites))
+        problem = replace(problem, sites=words.names(sites))
     if problem.table is not None:
         terminal.warn(problem.table.warnings)
         terminal.left_out(problem.table.not_numeric)
@@ -162,8 +141,8 @@ def fit(
         raise SettingError("several processes want --stream, and the same --seed for each")
     if stream and data is None:
         raise SettingError("--stream wants --data, a parquet file or a folder of them")
-    folder = terminal.writable(out or _folder(model, data))
-    arguments = _settings(model, settings, None if stream else columns)
+    folder = terminal.writable(out or words.folder(model, data))
+    arguments = words.settings(model, settings, None if stream else columns)
     seed = chosen_seed(seed)
     others = peers.join(coordinator, processes, process) if shared else peers.ALONE
     with terminal.progress(f"seed {seed}" if others.number == 0 else None, shown=others.number == 0) as note:
@@ -173,7 +152,7 @@ def fit(
 
             reading = lambda done, total: note("reading rows", done, total)
             kept = folder / "checkpoint.npz"
-            chosen = None if columns is None else _names(columns)
+            chosen = None if columns is None else words.names(columns)
             table = opened(data, columns=chosen, peers=others, checkpoint=kept, note=reading)
         problem = load(model)(table, **arguments)
         if problem.table is not None and others.number == 0:
@@ -218,18 +197,12 @@ def check(
     from vi_vs_mcmc.check import check as run
     from vi_vs_mcmc.names import called
 
-    mapped: dict[str, str] = {}
-    for pair in rename or []:
-        theirs, ours = _pair("--rename", pair, "THEIRS=OURS, for instance b=beta")
-        if theirs in mapped:
-            raise SettingError(f"--rename says twice what {theirs!r} is: {mapped[theirs]!r} and {ours!r}")
-        mapped[theirs] = ours
     folder = terminal.writable(out or Path("reports") / f"{called(vi)}-against-{called(against)}")
     found = run(
         vi,
         against,
-        sites=None if sites is None else _names(sites),
-        rename=mapped,
+        sites=None if sites is None else words.names(sites),
+        rename=words.renamed(rename),
         tolerance=tolerance,
         exchangeable=exchangeable,
         command=terminal.command(None),
@@ -278,7 +251,7 @@ def study(
         table = run(
             name,
             folder,
-            separations=None if separations is None else _floats("separations", separations),
+            separations=None if separations is None else words.floats("separations", separations),
             replicates=replicates,
             rows=rows,
             methods=method,
@@ -338,44 +311,7 @@ def doctor() -> None:
 
 def main() -> None:
     """Run, and turn each kind of error into one sentence and its exit code."""
-    interrupts: list[int] = []
-
-    def interrupt(number: int, _frame: object) -> None:
-        interrupts.append(number)  # an import that is interrupted turns the exception into another one
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        code = app(standalone_mode=False)
-    except (SettingError, DataError, NumericalError, PeerError) as error:
-        if isinstance(error, DataError | PeerError) and terminal.among_others():  # who would wait for this one
-            typer.echo(f"vi-vs-mcmc: {error}", err=True)
-            terminal.leave(EXIT[type(error)])
-        _fail(str(error), EXIT[type(error)])
-    except typer.Exit as leave:
-        if leave.exit_code == INTERRUPTED:
-            _fail("interrupted", INTERRUPTED)
-        sys.exit(leave.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", INTERRUPTED)
-    except Exception as error:
-        if interrupts:
-            _fail("interrupted", INTERRUPTED)
-        message = getattr(error, "format_message", None)
-        if callable(message) and hasattr(error, "exit_code"):  # a usage error from the parser
-            _fail(str(message()), 2)
-        traceback.print_exc()
-        sys.exit(UNEXPECTED)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if code == INTERRUPTED:  # how the parser reports an interrupt
-        _fail("interrupted", INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(message: str, code: int) -> None:
-    typer.echo(f"vi-vs-mcmc: {message}", err=True)
-    sys.exit(code)
+    leaving.run(app)
 
 
 def _saved(found: Any, folder: Path, *sources: Path) -> Path:
@@ -396,59 +332,6 @@ def _finish(found: Any, page: Path, *, as_json: bool, strict: bool) -> None:
         typer.echo(f"\n{found}\n\n{page}")
     calibrated = all(entry["verdict"] == ["calibrated"] for entry in found.summary["verdicts"].values())
     raise typer.Exit(1 if strict and not calibrated else 0)
-
-
-def _settings(model: str, pairs: list[str] | None, columns: str | None = None) -> dict[str, Any]:
-    """KEY=VALUE pairs as arguments, and the columns; a value is JSON where it can be read as JSON, else a word."""
-    from vi_vs_mcmc.errors import unknown
-    from vi_vs_mcmc.plugins import load, settings_of
-
-    known = settings_of(load(model))
-    out = {}
-    for pair in pairs or []:
-        key, text = _pair("--set", pair, "KEY=VALUE, for instance components=2")
-        if key not in known:
-            raise unknown("setting", key, known)
-        if key in out:
-            raise SettingError(f"setting {key!r} is given twice: --set {pair}")
-        try:
-            out[key] = json.loads(text)
-        except json.JSONDecodeError:
-            out[key] = text
-    if columns is not None:
-        if "columns" not in known:
-            raise SettingError(f"{model} has no setting columns; it has {', '.join(known) or 'none'}")
-        if "columns" in out:
-            raise SettingError("setting 'columns' is given twice: by --set and by --columns")
-        out["columns"] = _names(columns)
-    return out
-
-
-def _pair(option: str, text: str, wanted: str) -> tuple[str, str]:
-    """KEY=VALUE in two."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise SettingError(f"{option} {text!r}: want {wanted}")
-    return key, value
-
-
-def _folder(model: str, data: str | None) -> Path:
-    """Where a run is written when nobody says."""
-    from vi_vs_mcmc.plugins import short
-
-    return Path("reports") / (short(model) if data is None else f"{short(model)}-{Path(data).stem}")
-
-
-def _names(text: str) -> list[str]:
-    """Names of columns, separated by commas."""
-    return [name.strip() for name in text.split(",")]
-
-
-def _floats(name: str, text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise SettingError(f"--{name} is {text!r}; want numbers separated by commas") from None
 
 
 if __name__ == "__main__":
