@@ -14,7 +14,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 from subject import DENSITIES, Subject
 
-from vi_vs_mcmc.ascent import ROUNDING
+from vi_vs_mcmc.climber import ROUNDING
 from vi_vs_mcmc.conjugate import Natural
 
 ERRORS = 5.0

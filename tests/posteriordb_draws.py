@@ -21,7 +21,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 import vi_vs_mcmc as vm
-from vi_vs_mcmc.problem import unconstrain
+from vi_vs_mcmc.call import unconstrain
 
 FOLDER = Path(__file__).parent / "truth" / "posteriordb"
 BATCH = 500

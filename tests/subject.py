@@ -22,8 +22,8 @@ from numpyro.infer.util import log_density
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine, response
 from vi_vs_mcmc.ascent import Ascent, ascend
+from vi_vs_mcmc.call import Call, unconstrain
 from vi_vs_mcmc.conjugate import Conjugate, Natural
-from vi_vs_mcmc.problem import Call, unconstrain
 
 DRAWS = 20_000  # of theta
 LOCAL_DRAWS = 4_000  # of z, at one theta

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import vi_vs_mcmc as vm
-from vi_vs_mcmc import ascent, engine, passes
+from vi_vs_mcmc import ascent, climber, engine, passes
 from vi_vs_mcmc.expfam import dirichlet_log_normaliser
 
 
@@ -53,19 +53,19 @@ def test_a_prediction_answers_the_latest_bend_with_the_step_that_made_it():
     bends = steps @ curvature
     turns = np.linalg.solve(fisher, bends.T).T
     for known in (1, 3, ascent.MEMORY):
-        at = ascent.begin(jnp.zeros(size))._replace(
+        at = climber.begin(jnp.zeros(size))._replace(
             steps=jnp.asarray(steps), bends=jnp.asarray(bends), turns=jnp.asarray(turns), known=jnp.asarray(known)
         )
-        way = ascent.predicted(at._replace(slope=jnp.asarray(bends[0]), move=jnp.asarray(turns[0])))
+        way = climber.predicted(at._replace(slope=jnp.asarray(bends[0]), move=jnp.asarray(turns[0])))
         assert_allclose(way, steps[0], rtol=1e-9)
 
 
 def test_a_step_that_leaves_the_family_is_halved_until_it_does_not():
     inside = lambda t: dirichlet_log_normaliser(jnp.array([0.5, 1.0]) - 10.0 * t)
-    length = float(ascent._longest(inside, jnp.asarray(True)))
+    length = float(climber._longest(inside, jnp.asarray(True)))
     assert np.isfinite(float(inside(length)))
     assert not np.isfinite(float(inside(2 * length)))
-    assert float(ascent._longest(inside, jnp.asarray(False))) == 1.0
+    assert float(climber._longest(inside, jnp.asarray(False))) == 1.0
 
 
 @pytest.mark.parametrize("starts", [1, 3])

@@ -11,6 +11,8 @@ FLOORS = {
     **dict.fromkeys(
         (
             "ascent",
+            "call",
+            "climber",
             "checkpoint",
             "parquet",
             "peers",

@@ -17,10 +17,11 @@ from report_text import markup
 from scipy.stats import norm
 
 from vi_vs_mcmc.metrics.occupancy import OCCUPIED
-from vi_vs_mcmc.report.closing import glossary, provenance
+from vi_vs_mcmc.report.closing import provenance
 from vi_vs_mcmc.report.curves import LEVELS, density, grid
 from vi_vs_mcmc.report.em_steps import em_steps
 from vi_vs_mcmc.report.folder import read
+from vi_vs_mcmc.report.glossary import glossary
 from vi_vs_mcmc.report.mixture import OFTEN, Components
 from vi_vs_mcmc.report.optimiser import health_table
 from vi_vs_mcmc.report.predictive import density as mixture_density

@@ -36,13 +36,14 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from vi_vs_mcmc import engine, response
+from vi_vs_mcmc.call import Call, unconstrain
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.lrvb import POLISHED, SOLVED
 from vi_vs_mcmc.methods.registry import resolve
 from vi_vs_mcmc.plugins import load
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import MODES, stream
 
 TOGETHER = 50  # data sets in one vmap, and between two looks at the disk: some 20 MB of draws

@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 from xarray import DataTree
 
+from vi_vs_mcmc.call import Call, unconstrain
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.problem import Problem
 
 BATCH = 2000  # draws that one call of a compiled function takes
 ABREAST = 500  # of those whose log p is computed side by side, at most

@@ -17,7 +17,7 @@ from xarray import DataTree  # noqa: E402
 import vi_vs_mcmc as vm  # noqa: E402
 from vi_vs_mcmc import engine, expfam, labels, posterior  # noqa: E402
 from vi_vs_mcmc.ascent import ascend  # noqa: E402
-from vi_vs_mcmc.problem import unconstrain  # noqa: E402
+from vi_vs_mcmc.call import unconstrain  # noqa: E402
 
 _IMPORTS = time.perf_counter() - _BEGAN  # seconds
 

@@ -15,10 +15,10 @@ from sklearn.mixture import GaussianMixture
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine, expfam
+from vi_vs_mcmc.call import unconstrain
 from vi_vs_mcmc.methods.em import EM
 from vi_vs_mcmc.methods.maximise import climb
 from vi_vs_mcmc.methods.registry import resolve, with_restarts
-from vi_vs_mcmc.problem import unconstrain
 from vi_vs_mcmc.streams import MODES, stream
 
 RESTARTS = 3  # one shape, and so one compilation, for the file

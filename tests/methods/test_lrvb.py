@@ -15,8 +15,8 @@ from scipy.stats import multivariate_normal
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine, response
+from vi_vs_mcmc.call import unconstrain
 from vi_vs_mcmc.methods import lrvb
-from vi_vs_mcmc.problem import unconstrain
 
 CHAINS, DRAWS = 4, 5000
 SITES = ("weights", "means", "covariances")

@@ -17,12 +17,12 @@ from vi_vs_mcmc.models.gmm.coordinates import WhitenedMeans
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import posterior
+from vi_vs_mcmc.call import unconstrain
 from vi_vs_mcmc.errors import NumericalError
 from vi_vs_mcmc.methods import blocks, nuts
 from vi_vs_mcmc.methods.cavi import Optima
 from vi_vs_mcmc.metrics.marginals import marginals
 from vi_vs_mcmc.metrics.occupancy import OCCUPIED, occupancy
-from vi_vs_mcmc.problem import unconstrain
 
 DATA = Path(__file__).parents[2] / "models" / "data"
 MEAN = np.array([1.0, -20.0])

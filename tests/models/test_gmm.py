@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 import vi_vs_mcmc as vm
 from vi_vs_mcmc import engine, flat
-from vi_vs_mcmc.problem import unconstrain
+from vi_vs_mcmc.call import unconstrain
 
 DRAWS = 8
 

@@ -14,12 +14,13 @@ from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import engine, posterior
 from vi_vs_mcmc.ascent import CHUNK, Ascent, as_eta, ascend
+from vi_vs_mcmc.call import unconstrain
 from vi_vs_mcmc.checkpoint import Checkpoint
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import PeerError, SettingError, whole
 from vi_vs_mcmc.flat import in_batches
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Problem, unconstrain
+from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import MODES, of_key, stream
 
 SAME = 1e-6  # relative ELBO difference within which two restarts found one optimum

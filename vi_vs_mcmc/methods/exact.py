@@ -19,10 +19,11 @@ from jax import Array
 from xarray import Dataset, DataTree
 
 from vi_vs_mcmc import engine, posterior
+from vi_vs_mcmc.call import unconstrain
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Problem, unconstrain
+from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
 
 LIMIT = 2**20  # assignments

@@ -17,7 +17,8 @@ import numpy as np
 from jax import Array
 
 from vi_vs_mcmc import engine
-from vi_vs_mcmc.ascent import CHUNK, ROUNDING
+from vi_vs_mcmc.ascent import CHUNK
+from vi_vs_mcmc.climber import ROUNDING
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.errors import NumericalError
 

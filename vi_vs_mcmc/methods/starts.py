@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from vi_vs_mcmc.call import Call, unconstrain
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.coordinates import AsTheyAre, Standardised
 from vi_vs_mcmc.errors import NumericalError
@@ -18,7 +19,7 @@ from vi_vs_mcmc.methods import newton, path
 from vi_vs_mcmc.methods.cavi import CAVI
 from vi_vs_mcmc.methods.target import LogDensity, Shape, Target, shape_of, tree_of
 from vi_vs_mcmc.precision import in_float64
-from vi_vs_mcmc.problem import Call, Problem, unconstrain
+from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import of_key, stream
 
 TRIES = 100  # random starts tried for each chain of a model without a closed form

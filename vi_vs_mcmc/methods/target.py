@@ -14,10 +14,11 @@ from jax import Array
 from numpyro.distributions import biject_to
 from numpyro.infer.util import log_density
 
+from vi_vs_mcmc.call import Call
 from vi_vs_mcmc.conjugate import Coordinates
 from vi_vs_mcmc.coordinates import Standardised
 from vi_vs_mcmc.errors import SettingError
-from vi_vs_mcmc.problem import Call, Problem
+from vi_vs_mcmc.problem import Problem
 
 Shape = tuple[tuple[str, tuple[int, ...]], ...]  # names and shapes of coordinates, in the order in which a row has them
 

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from vi_vs_mcmc.figures.palette import Style
 from vi_vs_mcmc.report import closing, every_number, in_data, optimiser, reference, shapes, spread, verdicts
 from vi_vs_mcmc.report.blocks import Section
+from vi_vs_mcmc.report.glossary import glossary
 from vi_vs_mcmc.report.payload import block, colours, payload
 from vi_vs_mcmc.report.style import stylesheet
 from vi_vs_mcmc.report.view import View
@@ -102,7 +103,7 @@ def render(view: View, parts: list[Section], figures: dict[str, Any]) -> str:
             costs=closing.costs(view),
             run_command=summary.get("command"),
             provenance=closing.provenance(view),
-            glossary=closing.glossary(view),
+            glossary=glossary(view),
         )
     )
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 import vi_vs_mcmc as vm
-from vi_vs_mcmc.problem import unconstrain
+from vi_vs_mcmc.call import unconstrain
 
 jax.config.update("jax_enable_x64", True)
 
