@@ -172,9 +172,6 @@ class Hierarchy(WithoutLocal):
             "population_sd": (self.spread * mean[0], self.spread**2 * (square - mean**2)[0]),
         }
 
-    def point(self, eta: Factors) -> dict[str, Array]:
-        return {site: mean for site, (mean, _) in self.moments(eta).items() if site != "population_sd"}
-
     def mode(self, eta: Factors) -> dict[str, Array]:
         return {
             "theta": self.centre + self.spread * expfam.gaussian_mode(eta["theta"])[:, 0],

@@ -54,23 +54,8 @@ from vi_vs_mcmc.problem import Problem
 from ._settings import finite, positive
 from ._settings import shape as gamma_shape
 
-DARWIN = (
-    49,
-    -67,
-    8,
-    16,
-    6,
-    23,
-    28,
-    41,
-    14,
-    29,
-    56,
-    24,
-    75,
-    60,
-    -48,
-)  # crossed less self-fertilised maize, eighths of an inch
+# Crossed less self-fertilised maize, eighths of an inch.
+DARWIN = (49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48)
 WIDE = 1e-3  # of a row: what a prior counts for that is to say little
 
 Factors = dict  # {"mu": Gaussian, "tau": Gamma}, one of each

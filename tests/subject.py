@@ -165,7 +165,10 @@ def _started(model: Conjugate, key: Array) -> dict[str, Any]:
         "prior": model.prior,
         "m": jax.grad(model.log_normaliser)(eta),
         "moments": model.moments(eta),
-        "point": model.local(model.coefficients(model.sufficient(model.point(eta))), model.rows),
+        "point": model.local(
+            model.coefficients(model.sufficient({site: mean for site, (mean, _) in model.moments(eta).items()})),
+            model.rows,
+        ),
     }
 
 

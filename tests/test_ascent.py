@@ -49,10 +49,10 @@ def test_a_prediction_answers_the_latest_bend_with_the_step_that_made_it():
     size = 7
     root = rng.normal(size=(size, size))
     curvature, fisher = root @ root.T + np.eye(size), np.diag(rng.uniform(0.5, 2.0, size))
-    steps = rng.normal(size=(ascent.MEMORY, size))
+    steps = rng.normal(size=(climber.STEPS, size))
     bends = steps @ curvature
     turns = np.linalg.solve(fisher, bends.T).T
-    for known in (1, 3, ascent.MEMORY):
+    for known in (1, 3, climber.STEPS):
         at = climber.begin(jnp.zeros(size))._replace(
             steps=jnp.asarray(steps), bends=jnp.asarray(bends), turns=jnp.asarray(turns), known=jnp.asarray(known)
         )

@@ -181,6 +181,23 @@ def test_a_method_that_fails_is_found_and_the_others_are_compared(monkeypatch):
     assert cell("dadvi", "laplace") == (None, {"comparison": "somewhere"})
 
 
+def test_a_method_that_does_not_suit_a_posterior_is_told(monkeypatch):
+    module = importlib.import_module("vi_vs_mcmc.studies.posteriordb")
+
+    def refuse(problem, method):
+        if method.name == "laplace":
+            raise vm.SettingError("too many coordinates")
+
+    monkeypatch.setattr(module, "refuse", refuse)
+    assert module._suited(None, ["dadvi", "laplace"]) == (["dadvi"], {"laplace": "too many coordinates"})
+
+
+def test_a_method_without_rows_does_not_empty_what_the_others_share():
+    rows = pd.DataFrame({"posterior": ["a", "a", "b"], "method": ["dadvi", "laplace", "dadvi"]})
+    assert _summary.shared(rows, ["dadvi", "laplace"]) == ["a"]
+    assert _summary.shared(rows, ["dadvi", "laplace", "pathfinder"]) == ["a"]
+
+
 def test_what_failed_is_kept_when_the_study_goes_on(tmp_path, monkeypatch):
     module = importlib.import_module("vi_vs_mcmc.studies.posteriordb")
     rows = table().query("posterior == 'x-line' and method == 'dadvi'").drop(columns="posterior")

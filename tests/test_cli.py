@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vi_vs_mcmc import cli, leaving, terminal
+from vi_vs_mcmc import cli, exits, terminal
 from vi_vs_mcmc.errors import SettingError
 
 FEW = ("--draws", "100", "--max-draws", "100", "--method", "cavi", "--seed", "1")
@@ -290,7 +290,7 @@ def test_an_error_that_nobody_foresaw_exits_70_with_its_traceback(run, monkeypat
 
     monkeypatch.setattr("vi_vs_mcmc.plugins.load", broken)
     code, _, err = run("compare", "gmm")
-    assert code == leaving.UNEXPECTED == 70
+    assert code == exits.UNEXPECTED == 70
     assert err.startswith("Traceback")
     assert err.endswith("RuntimeError: not foreseen\n")
 

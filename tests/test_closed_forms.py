@@ -147,7 +147,6 @@ def test_the_divergence_of_one_wide_normal_from_a_narrow_one_and_back(q_sd, p_sd
         vm.Problem(normal, args=(np.array(p_sd),)),
         "given",
         {"x": x},
-        seed=0,
         status="ok",
         status_sentence="",
         wall_seconds=0.0,

@@ -216,7 +216,9 @@ def test_shifting_and_scaling_data_and_prior_changes_the_elbo_by_log_scale_and_n
 
     @jax.jit
     def described(model, eta, x):
-        return model.parameters(eta), model.responsibilities(model.point(eta), x)
+        return model.parameters(eta), model.responsibilities(
+            {s: mean for s, (mean, _) in model.moments(eta).items()}, x
+        )
 
     elbo, found, rows = [], [], []
     for problem in (lecture, moved):

@@ -65,7 +65,7 @@ FLOORS = {
     **dict.fromkeys(("uniformity", "calibration"), 2),
     **dict.fromkeys(("report", "record"), 3),
     **dict.fromkeys(("compare", "check", "study", "studies", "doctor", "reference_run"), 4),
-    **dict.fromkeys(("cli", "leaving", "options", "terminal", "words"), 5),
+    **dict.fromkeys(("cli", "exits", "options", "terminal", "typed"), 5),
 }
 
 

@@ -32,6 +32,18 @@ def test_what_is_made_once_counts_in_the_time_of_each_that_asks(passing):
     assert kept.once("another", lambda: passing(2.0)) == 2.0
 
 
+def test_who_asks_twice_is_charged_once(passing):
+    kept = Memory()
+    first = kept.clock()
+    for _ in range(2):
+        kept.once("search", lambda: passing(3.0))
+    assert first() == 3.0
+    second = kept.clock()
+    for _ in range(2):
+        kept.once("search", lambda: passing(3.0))
+    assert second() == 3.0
+
+
 def test_what_is_made_of_something_shared_costs_both(passing):
     kept = Memory()
     kept.once("starts", lambda: passing(3.0))

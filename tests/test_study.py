@@ -121,3 +121,10 @@ def test_cells_that_are_there_are_not_made_again(tmp_path):
     assert list(found.columns) == ["at", "number", "value"]
     assert list(found["value"]) == [0.5, 0.0, 4.5, 0.0]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "study.csv"), found)
+
+
+def test_a_method_that_calls_itself_otherwise_is_refused(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("class Mine:\n    name = 'own'\n\n    def fit(self): ...\n")
+    with pytest.raises(vm.SettingError, match=r"by their own names, and '.*mine.py' calls itself 'own'"):
+        vm.study("overlap", tmp_path / "study", methods=[str(path)])

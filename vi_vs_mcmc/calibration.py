@@ -39,6 +39,7 @@ from vi_vs_mcmc import engine, response
 from vi_vs_mcmc.call import Call, unconstrain
 from vi_vs_mcmc.conjugate import Conjugate, Natural
 from vi_vs_mcmc.methods.cavi import CAVI
+from vi_vs_mcmc.methods.gate import accepted, speaking
 from vi_vs_mcmc.methods.lrvb import POLISHED, SOLVED
 from vi_vs_mcmc.methods.registry import resolve
 from vi_vs_mcmc.plugins import load
@@ -153,10 +154,13 @@ def _in_turn(sets: Sequence[Simulated], keys: Sequence[Array], method: str, draw
     """Ranks under any method, and which fits converged."""
     ranks, converged = [], []
     for (truth, problem), key in zip(sets, keys, strict=True):
-        tree = resolve(method).fit(problem, key, chains=1, draws=draws)
+        chosen: Any = resolve(method)
+        with speaking(problem, chosen):
+            tree = chosen.fit(problem, key, chains=1, draws=draws)
+        tree = accepted(problem, chosen, tree, chains=1, draws=draws)
         group = tree["posterior"].to_dataset()
         ranks.append({site: (group[site].values[0] < value).sum(0) for site, value in truth.items()})
-        converged.append(tree.attrs["status"] != "not converged")
+        converged.append(tree.attrs.get("status") != "not converged")
     return {site: np.stack([r[site] for r in ranks]) for site in sets[0].truth}, np.array(converged)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vi_vs_mcmc import leaving, terminal, words
+from vi_vs_mcmc import exits, terminal, typed
 from vi_vs_mcmc.errors import SettingError
 from vi_vs_mcmc.options import (
     AsJson,
@@ -52,7 +52,7 @@ def compare(
     chains: Chains = 4,
     draws: Draws = 1000,
     max_draws: MaxDraws = None,
-    restarts: Restarts = 8,
+    restarts: Restarts = None,
     tolerance: Tolerated = 0.1,
     seed: Seed = None,
     out: Out = None,
@@ -69,11 +69,11 @@ def compare(
     from vi_vs_mcmc.methods.registry import defaults, with_restarts
     from vi_vs_mcmc.plugins import load
 
-    folder = terminal.writable(out or words.folder(model, data))
-    arguments = words.settings(model, settings, columns)
+    folder = terminal.writable(out or typed.folder(model, data))
+    arguments = typed.settings(model, settings, columns)
     problem = load(model)(data, **arguments)
     if sites is not None:
-        problem = replace(problem, sites=words.names(sites))
+        problem = replace(problem, sites=typed.names(sites))
     if problem.table is not None:
         terminal.warn(problem.table.warnings)
         terminal.left_out(problem.table.not_numeric)
@@ -108,7 +108,7 @@ def fit(
     method: Annotated[str, typer.Option(help="The method that fits.")] = "cavi",
     chains: Annotated[int, typer.Option(help="Chains of the result.")] = 4,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
-    restarts: Restarts = 8,
+    restarts: Restarts = None,
     tol: Annotated[float, typer.Option(help="Where coordinate ascent stops: the largest relative move.")] = 1e-8,
     seed: Seed = None,
     out: Out = None,
@@ -141,8 +141,8 @@ def fit(
         raise SettingError("several processes want --stream, and the same --seed for each")
     if stream and data is None:
         raise SettingError("--stream wants --data, a parquet file or a folder of them")
-    folder = terminal.writable(out or words.folder(model, data))
-    arguments = words.settings(model, settings, None if stream else columns)
+    folder = terminal.writable(out or typed.folder(model, data))
+    arguments = typed.settings(model, settings, None if stream else columns)
     seed = chosen_seed(seed)
     others = peers.join(coordinator, processes, process) if shared else peers.ALONE
     with terminal.progress(f"seed {seed}" if others.number == 0 else None, shown=others.number == 0) as note:
@@ -152,7 +152,7 @@ def fit(
 
             reading = lambda done, total: note("reading rows", done, total)
             kept = folder / "checkpoint.npz"
-            chosen = None if columns is None else words.names(columns)
+            chosen = None if columns is None else typed.names(columns)
             table = opened(data, columns=chosen, peers=others, checkpoint=kept, note=reading)
         problem = load(model)(table, **arguments)
         if problem.table is not None and others.number == 0:
@@ -201,8 +201,8 @@ def check(
     found = run(
         vi,
         against,
-        sites=None if sites is None else words.names(sites),
-        rename=words.renamed(rename),
+        sites=None if sites is None else typed.names(sites),
+        rename=typed.renamed(rename),
         tolerance=tolerance,
         exchangeable=exchangeable,
         command=terminal.command(None),
@@ -251,7 +251,7 @@ def study(
         table = run(
             name,
             folder,
-            separations=None if separations is None else words.floats("separations", separations),
+            separations=None if separations is None else typed.floats("separations", separations),
             replicates=replicates,
             rows=rows,
             methods=method,
@@ -311,7 +311,7 @@ def doctor() -> None:
 
 def main() -> None:
     """Run, and turn each kind of error into one sentence and its exit code."""
-    leaving.run(app)
+    exits.run(app)
 
 
 def _saved(found: Any, folder: Path, *sources: Path) -> Path:

@@ -19,12 +19,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-MEMORY = 5  # steps that a prediction is made from
+STEPS = 5  # steps that a prediction is made from
 PLAIN = 10  # sweeps before the first prediction
 SHORTEST = 1e-4  # of a predicted step, where longer ones leave the family
 CURVED = 1e-10  # cosine between s and y below which a step tells nothing
 ROUNDING = 1e-11  # relative ELBO loss that float64 sums over many rows can produce
-KNOWN = 0.01  # of that loss: a gain so small is for float64 to see
+VISIBLE = 0.01  # of that loss: a gain so small is for float64 to see
 
 
 class Climber(NamedTuple):
@@ -37,7 +37,7 @@ class Climber(NamedTuple):
     slope: Array  # g there
     trial: Array  # where to look next
     swept: Array  # (), bool: the trial is a plain sweep's end, not a prediction
-    steps: Array  # s, (MEMORY, P), the latest first
+    steps: Array  # s, (STEPS, P), the latest first
     bends: Array  # y of each
     turns: Array  # z of each
     known: Array  # (), how many of them are filled
@@ -47,11 +47,9 @@ class Climber(NamedTuple):
 
 def begin(start: Array) -> Climber:
     """A climber that has looked at nothing yet."""
-    none, empty = jnp.zeros_like(start), jnp.zeros((MEMORY, start.size))
-    low, high = (
-        jnp.full_like(start[0], -jnp.inf),
-        jnp.full_like(start[0], jnp.inf),
-    )  # bare, they would compile all again
+    none, empty = jnp.zeros_like(start), jnp.zeros((STEPS, start.size))
+    # Bare numbers, which have a weaker type, would make the first chunk another program.
+    low, high = jnp.full_like(start[0], -jnp.inf), jnp.full_like(start[0], jnp.inf)
     zero = jnp.asarray(0)
     yes, no = jnp.asarray(True), jnp.asarray(False)
     return Climber(start, low, high, none, none, start, yes, empty, empty, empty, zero, zero, no)
@@ -83,9 +81,9 @@ def step(
     kept = at.swept | (elbo >= at.elbo - rounding * (1.0 + jnp.abs(at.elbo)))
     s, y, z = at.trial - at.point, at.slope - slope, at.move - move
     told = kept & (at.looks > 0) & (s @ y > CURVED * jnp.sqrt((s @ s) * (y @ y)))
-    push = lambda memory, new: jnp.where(told, jnp.roll(memory, 1, 0).at[0].set(new), memory)
+    push = lambda kept, new: jnp.where(told, jnp.roll(kept, 1, 0).at[0].set(new), kept)
     choose = lambda new, old: jnp.where(kept, new, old)
-    gain = KNOWN * rounding * (1.0 + jnp.abs(elbo)) if rounding > ROUNDING else -jnp.inf
+    gain = VISIBLE * rounding * (1.0 + jnp.abs(elbo)) if rounding > ROUNDING else -jnp.inf
     over = (at.looks > PLAIN) & (elbo - at.elbo < gain)
     new = at._replace(
         point=choose(at.trial, at.point),
@@ -96,7 +94,7 @@ def step(
         steps=push(at.steps, s),
         bends=push(at.bends, y),
         turns=push(at.turns, z),
-        known=jnp.where(told, jnp.minimum(at.known + 1, MEMORY), at.known),
+        known=jnp.where(told, jnp.minimum(at.known + 1, STEPS), at.known),
         looks=at.looks + 1,
         done=kept & ((residual < tol) | over),
     )
@@ -112,15 +110,15 @@ def step(
 def predicted(at: Climber) -> Array:
     """The quasi-Newton step from a climber's point, (P,): L-BFGS, with V^-1 applied by what is known of it."""
     products = (at.steps * at.bends).sum(1)
-    used = jnp.arange(MEMORY) < at.known
+    used = jnp.arange(STEPS) < at.known
     inverse = jnp.where(used, 1.0 / jnp.where(used, products, 1.0), 0.0)
     gradient, way, shares = at.slope, at.move, []
-    for i in range(MEMORY):
+    for i in range(STEPS):
         shares.append(inverse[i] * (at.steps[i] @ gradient))
         gradient, way = gradient - shares[i] * at.bends[i], way - shares[i] * at.turns[i]
     stretch = products[0] / (at.bends[0] @ at.turns[0])
     way *= jnp.where(jnp.isfinite(stretch), jnp.maximum(stretch, 1.0), 1.0)
-    for i in reversed(range(MEMORY)):
+    for i in reversed(range(STEPS)):
         way += at.steps[i] * (shares[i] - inverse[i] * (at.bends[i] @ way))
     return way
 

@@ -125,7 +125,7 @@ class Conjugate(ABC):
 
     @property
     def prior_log_normaliser(self) -> Array:
-        """log Z0: A over the factors whose proper prior is in `prior`."""
+        """log Z0: A over the factors whose proper prior is in `prior`. Here all; leave out one whose prior is in `linked`."""
         return self.log_normaliser(self.prior)
 
     def over(self, rows: Rows) -> Self:
@@ -136,10 +136,6 @@ class Conjugate(ABC):
         """Expected log-prior terms that tie factors together, (); zero for most models."""
         del m
         return jnp.zeros(())
-
-    def point(self, eta: Natural) -> dict[str, Array]:
-        """The expected parameters at which a plug-in likelihood is computed: {site: value}, of the latent sites."""
-        return {site: mean for site, (mean, _) in self.moments(eta).items()}
 
     def canonical(self, eta: Natural) -> Natural:
         """eta with exchangeable labels in one order; eta itself where no labels are exchangeable."""

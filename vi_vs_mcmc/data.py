@@ -32,9 +32,8 @@ class Table:
     name: str  # "faithful.csv", "array" or "frame"
     sha256: str  # of shape, names and values: the same from every kind of source
     warnings: tuple[str, ...]  # one sentence each: the fact and what follows
-    streamed: Any = (
-        None  # a `streamed.Source` where the table is larger than memory; `values` is then a sample of its rows
-    )
+    # A `streamed.Source` where the table is larger than memory; `values` is then a sample of its rows.
+    streamed: Any = None
 
     @property
     def count(self) -> int:

@@ -12,20 +12,28 @@ class Memory:
 
     def __init__(self) -> None:
         self._made: dict[Hashable, tuple[Any, float]] = {}
-        self._saved = 0.0
+        self._asked: list[tuple[Hashable, float]] = []  # what, and the seconds that were saved
 
     def once[T](self, what: Hashable, make: Callable[[], T]) -> T:
         """What make() gives: called at the first asking; later ones are charged the seconds that it took."""
         if what in self._made:
             value, seconds = self._made[what]
-            self._saved += seconds
+            self._asked.append((what, seconds))
             return value
         seconds = self.clock()
         value = make()
         self._made[what] = value, seconds()
+        self._asked.append((what, 0.0))
         return value
 
     def clock(self) -> Callable[[], float]:
-        """Says how many seconds have passed since it was made, with those that `once` saved meanwhile."""
-        began, saved = time.perf_counter(), self._saved
-        return lambda: time.perf_counter() - began + self._saved - saved
+        """Says how many seconds have passed since it was made, with those that `once` saved meanwhile: of each thing once."""
+        began, first = time.perf_counter(), len(self._asked)
+
+        def seconds() -> float:
+            saved: dict[Hashable, float] = {}
+            for what, of in self._asked[first:]:
+                saved.setdefault(what, of)
+            return time.perf_counter() - began + sum(saved.values())
+
+        return seconds

@@ -65,9 +65,8 @@ def explored(problem: Problem, optima: Optima, tree: DataTree, key: Array) -> Mo
     """
     model: Any = problem.conjugate
     elbo, at = optima.ascent.elbo, optima.distinct()
-    ends = (
-        np.searchsorted(at, np.arange(len(elbo)), "right") - 1
-    )  # restarts are sorted, so each belongs to the last before it
+    # Restarts are sorted, so each belongs to the last before it.
+    ends = np.searchsorted(at, np.arange(len(elbo)), "right") - 1
     weight = np.exp(elbo[at] - elbo[0])
     weight /= weight.sum()
     listed = at[:LISTED]

@@ -20,7 +20,7 @@ Sites = Annotated[
     str | None,
     typer.Option(help="Sites to compare, separated by commas, deterministic ones too. Default: the model's choice."),
 ]
-Restarts = Annotated[int, typer.Option(help="Random starts of coordinate ascent.")]
+Restarts = Annotated[int | None, typer.Option(help="Random starts of coordinate ascent. Default: the method's own, 8.")]
 Methods = Annotated[
     list[str] | None,
     typer.Option("--method", help="A method to judge; repeat for more. Default: what applies cheaply."),

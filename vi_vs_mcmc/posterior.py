@@ -60,7 +60,6 @@ def build(
     draws: Mapping[str, Any],
     *,
     chains: int | None = None,
-    seed: int = 0,
     status: str = "ok",
     status_sentence: str = "",
     wall_seconds: float | None = None,
@@ -77,12 +76,11 @@ def build(
         method: its settings, a dataclass with a `name`; or the name alone.
         draws: (chain, draw, *site) by site; (chain * draw, *site) where `chains` is given.
         chains: how many chains to cut draws and statistics into, which then have them one after another.
-        seed: the run is determined by it; `fit` and `compare` write theirs.
         status: "ok", "converged" or "not converged".
         status_sentence: why, with the numbers.
         wall_seconds: compilation included; `fit` and `compare` write what they saw where it is not given.
         work: what was done, in words.
-        passes: over the data by the fit alone; chains, starts and restarts run side by side and count once.
+        passes: over the data by the fit alone, without NUTS' warm-up; chains, starts and restarts side by side count once.
         sample_stats: (chain, draw) by name.
         variational: final parameters, closed-form moments, the ELBO's trace; of a VI method an empty Dataset at least, which
             says that draws are independent. Without it they are a chain's.
@@ -106,7 +104,6 @@ def build(
         "settings": json.dumps(
             asdict(method) if is_dataclass(method) and not isinstance(method, type) else {}, default=str
         ),
-        "seed": seed,
         "status": status,
         "status_sentence": status_sentence,
         **{n: v for n, v in (("wall_seconds", wall_seconds), ("work", work), ("passes", passes)) if v is not None},
@@ -119,7 +116,13 @@ def build(
 
 
 def _in_chains(values: Mapping[str, Any], chains: int) -> dict[str, np.ndarray]:
-    return {name: np.reshape(value, (chains, -1, *np.shape(value)[1:])) for name, value in values.items()}
+    found = {}
+    for name, value in values.items():
+        of = np.asarray(value)
+        if of.ndim == 0 or len(of) % chains:
+            raise SettingError(f"{name} has shape {of.shape}; want so many rows that {chains} chains can share them")
+        found[name] = of.reshape(chains, len(of) // chains, *of.shape[1:])
+    return found
 
 
 def observed(problem: Problem) -> Dataset:
@@ -248,9 +251,11 @@ def _marginal_bound(stats: Mapping[str, np.ndarray]) -> dict[str, float]:
     log_ratio = np.asarray(stats["log_p"]) - np.asarray(stats["log_q"])
     if not np.isfinite(log_ratio).all():  # no bound, or one without an error
         return {}
-    error = log_ratio.std(ddof=1) / np.sqrt(log_ratio.size)
     bound = float(log_ratio.mean())
-    return {"elbo": bound, "elbo_marginal": bound, "elbo_marginal_se": float(error)}
+    found = {"elbo": bound, "elbo_marginal": bound}
+    if log_ratio.size > 1:
+        found["elbo_marginal_se"] = float(log_ratio.std(ddof=1) / np.sqrt(log_ratio.size))
+    return found
 
 
 def _posterior(tree: DataTree, where: str = "the posterior") -> Dataset:

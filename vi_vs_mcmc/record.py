@@ -232,8 +232,9 @@ def _fit_facts(tree: DataTree, shape: tuple[float, float] | None) -> dict[str, A
         "empty",
     ):
         facts[name] = attrs.get(name)
-    if "restarts" in attrs:
-        trace = tree["variational"].to_dataset()["elbo_restarts"].values
+    variational = tree["variational"].to_dataset() if "variational" in tree.children else {}
+    if "elbo_restarts" in variational and {"restarts", "restarts_agreeing"} <= set(attrs):
+        trace = variational["elbo_restarts"].values
         sweeps = np.isfinite(trace).sum(1)
         facts["restarts"] = {
             "number": int(attrs["restarts"]),
@@ -248,7 +249,9 @@ def _agreement(found: Found, trees: dict[str, DataTree]) -> dict[str, Any] | Non
     """Of the first method that is a sampler, as the reference is."""
     for name in found.verdicts:
         tree = trees[name]
-        if "variational" not in tree.children and "khat" not in tree.attrs and "method" in tree.attrs:
+        stats = tree["sample_stats"] if "sample_stats" in tree.children else {}
+        weighed = "log_p" in stats  # by an importance ratio: Pathfinder's draws are no chain's
+        if "variational" not in tree.children and not weighed and "method" in tree.attrs:
             own = agreement(found.table, name)
             return None if own is None else own | {"label": spoken(name)}
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -81,7 +82,7 @@ class Reference:
         one that missed a neck has fewer: near the limit its tails are a little light.
         """
         judge, note, again = self._judge, self._stage(self._judge.name), ""
-        sampler = self._begun(judge)
+        began, sampler = time.perf_counter(), self._begun(judge)
         while True:
             if sampler is None:
                 tree = fitted(self._problem, judge, self._seed, chains=self._chains, draws=draws, progress=note)
@@ -90,7 +91,9 @@ class Reference:
                 diverged = self._advanced(sampler, draws, careful)
                 if careful is not None and diverged:
                     again = f", again with smaller steps as {diverged} draws diverged"
+                    spent = time.perf_counter() - began
                     judge, sampler = careful, self._begun(careful)
+                    sampler.seconds += spent
                     continue
                 tree = self._result(sampler, draws)
                 tree.attrs["work"] = tree.attrs.get("work", "") + again
@@ -134,7 +137,9 @@ class Reference:
         """The sampler's posterior, checked as any method's."""
         with speaking(self._problem, self._judge):
             tree = sampler.result()
-        return accepted(self._problem, self._judge, tree, chains=self._chains, draws=draws)
+        tree = accepted(self._problem, self._judge, tree, chains=self._chains, draws=draws)
+        tree.attrs["seed"] = self._seed
+        return tree
 
     def evidence(self, found: Found, trees: Mapping[str, DataTree], tails: Mapping[str, Any]) -> dict[str, Any] | None:
         """Every estimate of the log evidence that can be had, the best first, and each method's gap in its parts."""

@@ -41,7 +41,7 @@ def study(name: str, folder: str | Path, *, seed: int = 0, progress=None, **sett
                 5; for calibration 2.
             replicates (overlap, calibration): data sets at each separation. Default 3; for calibration 400.
             rows (overlap, calibration): of each data set. Default 300; for calibration 60.
-            methods: what is judged. Default CAVI; for calibration CAVI and LRVB; for posteriordb all that need no closed form.
+            methods: what is judged. Default CAVI; for calibration CAVI and LRVB; for posteriordb six that need no closed form.
             draws: of each of 4 chains of NUTS, default 1000; for calibration of q, among which a truth is ranked, default 999.
             max_draws (overlap, posteriordb): of each chain at most, default 2000; 2500 for posteriordb.
             posteriors: names of posteriordb's; default all that are ported.

@@ -144,11 +144,6 @@ class MixtureStructure(Conjugate):
             "covariances": (of["covariances"][0] * factor, of["covariances"][1] * factor**2),
         }
 
-    def point(self, eta: Factors) -> dict[str, Array]:
-        """E[weights], E[mu], E[Lambda]; E[Sigma] need not exist."""
-        moments = self.moments(eta)
-        return {site: moments[site][0] for site in ("weights", "means", "precisions")}
-
     def mode(self, eta: Factors) -> dict[str, Array]:
         of = expfam.normal_wishart_mode(eta["components"])
         return {"weights": expfam.dirichlet_mode(eta["weights"]), **self.in_data_units(of)}

@@ -135,10 +135,6 @@ class HiddenMarkov(Conjugate):
         transition = jax.vmap(expfam.dirichlet_moments)(eta["transition"])
         return {"initial": of.pop("weights"), "transition": transition, **of}
 
-    def point(self, eta: Factors) -> dict[str, Array]:
-        moments = self.moments(eta)
-        return {site: moments[site][0] for site in ("initial", "transition", "means", "precisions")}
-
     def mode(self, eta: Factors) -> dict[str, Array]:
         of = self.mixture.mode(_as_mixture(eta))
         return {"initial": of.pop("weights"), "transition": jax.vmap(expfam.dirichlet_mode)(eta["transition"]), **of}

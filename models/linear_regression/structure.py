@@ -40,9 +40,8 @@ from vi_vs_mcmc.conjugate import WithoutLocal
 
 from .._design import Design, WhitenedCoefficients
 
-Factors = (
-    dict  # {"beta": Gaussian, one of K coordinates; "tau": Gamma, one; with `ard` "alpha": Gamma, one for each slope}
-)
+# {"beta": Gaussian, one of K coordinates; "tau": Gamma, one; with `ard` "alpha": Gamma, one for each slope}
+Factors = dict
 
 
 @jax.tree_util.register_dataclass

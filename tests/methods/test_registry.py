@@ -75,3 +75,14 @@ def test_restarts_go_to_the_methods_that_make_any():
     assert with_restarts("laplace", 3).restarts == 3
     assert with_restarts("dadvi-lr", 3).corrected
     assert with_restarts("exact", 3) == resolve("exact")
+
+
+def test_a_method_keeps_its_own_restarts_unless_told(tmp_path):
+    path = tmp_path / "patient.py"
+    path.write_text(
+        "from dataclasses import dataclass\n\n\n@dataclass(frozen=True)\nclass Patient:\n    restarts: int = 32\n"
+        "    name = 'patient'\n\n    def fit(self, problem, key, *, chains, draws, progress=None): ...\n"
+    )
+    assert with_restarts(str(path), None).restarts == 32
+    assert with_restarts(str(path), 3).restarts == 3
+    assert with_restarts("laplace", None) == resolve("laplace")

@@ -120,8 +120,12 @@ class CAVI:
             checkpoint=checkpoint,
         )
         order = np.lexsort((np.arange(self.restarts), -ascent.elbo))
+        path, ascent = ascent.path, ascent._replace(path=None)
+        single = None if single is None else single._replace(path=None)
         start, ascent, single = jax.tree.map(lambda leaf: np.asarray(leaf)[order], (start, ascent, single))
-        return Optima(jax.tree.map(np.asarray, _canonical(model, ascent.eta)), start, ascent, single=single)
+        best = None if path is None else path[order[:1]]  # those of the others are large, and nobody asks for them
+        eta = jax.tree.map(np.asarray, _canonical(model, ascent.eta))
+        return Optima(eta, start, ascent._replace(path=best), single)
 
     @in_float64
     def fit(self, problem: Problem, key: Array, *, chains: int, draws: int, progress=None) -> DataTree:
@@ -257,7 +261,11 @@ def _thetas(model: Conjugate, eta: Natural, keys: Array) -> dict[str, Array]:
 @jax.jit
 def _fitting(model: Conjugate, points: Array) -> Array:
     """sum_n log p(x_n | theta) at the expected parameters of each eta, given as vectors (B, P); (B,), nats."""
-    one = lambda eta: engine.total(model, model.sufficient(model.point(eta)))[0]
+
+    def one(eta: Natural) -> Array:
+        means = {site: mean for site, (mean, _) in model.moments(eta).items()}
+        return engine.total(model, model.sufficient(means))[0]
+
     return jax.lax.map(one, as_eta(model, points))
 
 

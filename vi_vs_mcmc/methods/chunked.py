@@ -9,7 +9,7 @@ import numpy as np
 
 from vi_vs_mcmc.precision import in_float64
 
-CHUNK = 100  # draws between two looks at the clock
+CHUNK = 100  # draws of one compiled loop
 
 
 class Chunked(ABC):

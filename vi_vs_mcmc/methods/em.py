@@ -16,7 +16,6 @@ Source: Dempster, Laird and Rubin (1977), JRSS B 39; Neal and Hinton (1998), A v
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,10 +61,10 @@ class EM:
         for name in ("restarts", "max_steps"):
             object.__setattr__(self, name, whole(name, getattr(self, name)))
 
-    def suits(self, problem: Problem) -> Any:
-        """The structure that it works on; a SettingError where there is none, or it has several blocks or no mode."""
+    def suits(self, problem: Problem) -> Conjugate:
+        """The structure that it works on; a SettingError where there is none, or it has several blocks."""
         model = problem.conjugate
-        if model is None or len(model.blocks) > 1 or not hasattr(model, "mode"):
+        if model is None or len(model.blocks) > 1:
             raise SettingError(
                 f"em needs a closed-form structure in one block, and {problem.name!r} has none; use svi:AutoDelta"
             )

@@ -10,7 +10,6 @@ and evidence, moments and draws follow by enumeration of all K^N values of z, to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,9 +36,9 @@ class Exact:
 
     name = "exact"
 
-    def suits(self, problem: Problem) -> Any:
+    def suits(self, problem: Problem) -> Conjugate:
         """The structure that it works on; a SettingError where there is none, several blocks, a continuous z, too many rows."""
-        model: Any = problem.conjugate
+        model = problem.conjugate
         if model is None or len(model.blocks) > 1:
             raise SettingError(
                 f"exact needs a conjugate structure in one block, and {problem.name!r} has no such thing; use nuts"

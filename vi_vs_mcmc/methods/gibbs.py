@@ -7,8 +7,8 @@ conjugate conditional given the newest values of the others:
     eta_b = eta0_b + grad_{m_b} [sum_n log p(x_n, z_n | theta) + linked](m = t(theta))
 
 since both terms are affine in the m of one block. t, A and the statistics are the same as everywhere:
-`conjugate.Conjugate.complete` is the one function that is new. Chains start at draws of q at the modes that coordinate ascent
-found, as NUTS does.
+`complete` and `draw_local` of `conjugate.Conjugate` are all that is new. Chains start at draws of q at the modes that
+coordinate ascent found, as NUTS does.
 
 Source: Gelfand and Smith (1990), JASA 85; Diebolt and Robert (1994), JRSS B 56.
 """
@@ -76,23 +76,24 @@ class Gibbs:
     @in_float64
     def begin(self, problem: Problem, key: Array, *, chains: int, progress=None) -> Sampler:
         """Find starting points and warm up; the sampler that comes back can be asked for draws again and again."""
-        return Sampler(self, problem, self.suits(problem), key, chains)
+        return Sampler(self, problem, self.suits(problem), key, chains, progress)
 
 
 class Sampler(Chunked):
     """Chains that can go on."""
 
-    def __init__(self, settings: Gibbs, problem: Problem, model: Conjugate, key: Array, chains: int):
+    def __init__(self, settings: Gibbs, problem: Problem, model: Conjugate, key: Array, chains: int, progress=None):
         super().__init__()
         seconds = problem.memory.clock()
         self._settings, self._problem, self._model, self._chains = settings, problem, model, chains
-        self._seed = int(jax.random.key_data(key)[-1])
         modes, _ = modes_of_chains(problem, key, chains, settings.restarts)
         self._state = _start(model, jax.random.split(stream(key, settings.name), chains), modes)
         chunks = -(-settings.warmup // (CHUNK * settings.thin))
         self._warmup = chunks * CHUNK * settings.thin
-        for _ in range(chunks):
+        for done in range(1, chunks + 1):
             self.advance()
+            if progress is not None:
+                progress(done, chunks)
         self.seconds = seconds()
 
     @in_float64
@@ -106,7 +107,6 @@ class Sampler(Chunked):
             self._problem,
             settings,
             {name: joined[name] for name in self._problem.all_sites},
-            seed=self._seed,
             status="ok",
             status_sentence=f"{self._chains} chains of {self.asked} draws, one in {settings.thin} sweeps",
             wall_seconds=self.seconds,

@@ -80,5 +80,4 @@ class Laplace:
             passes=max(peak.steps for peak in peaks),
             sample_stats={"log_p": log_p, "log_q": log_q},
             variational=normal.moments(problem, target, shape, law),
-            attrs={"elbo": float(np.mean(log_p - log_q))},
         )

@@ -92,7 +92,6 @@ class Sampler(Chunked):
         super().__init__()
         seconds = problem.memory.clock()
         self._settings, self._problem, self._chains = settings, problem, chains
-        self._seed = int(jax.random.key_data(key)[-1])
         key_run = stream(key, f"{settings.name} {settings.target_accept}")  # to begin again is to draw anew
         starts = starting_points(problem, key, chains, settings.restarts, f"{settings.name} start")
         self._blocks = Blocks(
@@ -115,7 +114,6 @@ class Sampler(Chunked):
             self._problem,
             self._settings,
             {name: joined[name] for name in self._problem.all_sites},
-            seed=self._seed,
             status="ok",
             status_sentence=f"{self._chains} chains of {self.asked} draws after {self._settings.warmup} warm-up steps",
             wall_seconds=self.seconds,

@@ -89,9 +89,8 @@ def resolve(method: str | Method) -> Method:
         raise SettingError("svi wants a guide: svi:AutoNormal (mean field) or svi:AutoMultivariateNormal, for instance")
     if in_file := FILE.fullmatch(method):
         path = Path(in_file["path"])
-        wanted = (
-            _is_method if in_file["name"] is None else _makes
-        )  # a function only where it is named: it may be anything
+        # A function only where it is named: it may be anything.
+        wanted = _is_method if in_file["name"] is None else _makes
         return _made(one_of(imported(path), path, in_file["name"], wanted), method)
     if (entry := _added().get(method)) is not None:
         return _made(_loaded(entry), method)
@@ -190,11 +189,11 @@ def defaults(problem: Problem) -> list[str]:
     return ["svi:AutoNormal", "svi:AutoMultivariateNormal", "laplace"]
 
 
-def with_restarts(method: str, restarts: int) -> Method:
-    """A method by name, with as many restarts of coordinate ascent as asked for where it makes any."""
+def with_restarts(method: str, restarts: int | None) -> Method:
+    """A method by name, with as many restarts of coordinate ascent as asked for where it makes any; None: its own."""
     found: Any = resolve(method)
     makes_any = "restarts" in getattr(found, "__dataclass_fields__", {})
-    if not makes_any:
+    if restarts is None or not makes_any:
         return found
     try:
         return dataclasses.replace(found, restarts=restarts)

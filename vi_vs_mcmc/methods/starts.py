@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -32,9 +33,7 @@ class Starts(NamedTuple):
 
     points: dict[str, Array]  # leaves (number, ...)
     target: Target  # the density in their coordinates
-    roots: (
-        np.ndarray | None
-    )  # (number, P, P), of the covariance around each; None where the coordinates are in its units
+    roots: np.ndarray | None  # (number, P, P), of the covariance around each; None where coordinates are in its units
 
 
 @in_float64
@@ -108,7 +107,8 @@ def _from_q(
 
 def _by_climbing(problem: Problem, key: Array, number: int) -> Starts:
     """Each at its own law, with a spread of its own, so that chains which do not meet show it."""
-    target, found = Target.of(problem, AsTheyAre()), _climbed(problem, key, number)
+    target = Target.of(problem, AsTheyAre())
+    found = _climbed(problem, target, key, number)
     shape = shape_of(coordinate_shapes(problem))
     trees = lambda many: {
         name: jnp.stack([tree_of(shape, jnp.asarray(one))[name] for one in many]) for name, _ in shape
@@ -124,15 +124,14 @@ def _by_climbing(problem: Problem, key: Array, number: int) -> Starts:
         roots.append(np.eye(row.size) if own is None else own.root / sds[:, None])
     centre, scale = ({name: leaf[0] for name, leaf in trees([of]).items()} for of in (best.mean, sds))
     units = Standardised(AsTheyAre(), centre, scale)
-    return Starts(trees(points), Target.of(problem, units), np.stack(roots))
+    return Starts(trees(points), replace(target, coordinates=units), np.stack(roots))
 
 
-def _climbed(problem: Problem, key: Array, number: int) -> list[tuple[np.ndarray, path.Law | None]]:
+def _climbed(problem: Problem, target: Target, key: Array, number: int) -> list[tuple[np.ndarray, path.Law | None]]:
     """Random points (P,), not a number where all tries have no density, and the law found uphill of each.
 
     All methods of a run share them.
     """
-    target = Target.of(problem, AsTheyAre())
     shapes = coordinate_shapes(problem)
     shape = shape_of(shapes)
     log_density = LogDensity(shape)

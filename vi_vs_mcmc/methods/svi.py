@@ -47,11 +47,8 @@ FACTOR = 0.7  # by which the step size is lowered
 SLOPES = 4000  # draws of q that its distance from the optimum is measured at
 ERRORS = 4.0  # Monte Carlo errors that the distance must be beyond
 PROBES = 256  # base draws that locations and log-scales are read from
-NO_DENSITY = (
-    "AutoDelta",
-    "AutoLaplaceApproximation",
-    "AutoDAIS",
-)  # q at a draw is not, or not cheaply, known
+# q at a draw is not, or not cheaply, known.
+NO_DENSITY = ("AutoDelta", "AutoLaplaceApproximation", "AutoDAIS")
 FACTORISED, FULL = ("AutoNormal", "AutoDiagonalNormal"), ("AutoMultivariateNormal",)  # normal laws, optimum known
 
 

@@ -17,6 +17,11 @@ def method_names(study: str, methods: Any) -> list[str]:
     for method, name in zip(methods, names, strict=True):
         if not isinstance(method, str):
             raise SettingError(f"{study} wants methods by name, such as 'cavi'; got {method!r}")
+        if name != method:
+            raise SettingError(
+                f"{study} wants methods by their own names, and {method!r} calls itself {name!r}; make it an entry point of "
+                "that name, see docs/extend.md"
+            )
         if names.count(name) > 1:
             raise SettingError(f"method {name!r} is named twice; want each once")
     if not names:

@@ -65,9 +65,10 @@ def summarised(table: Table, methods: Sequence[str]) -> dict[str, dict[str, Any]
 
 
 def shared(rows: Table, methods: Sequence[str]) -> list[str]:
-    """Posteriors that every method has rows of."""
-    counts = rows.loc[rows["method"].isin(methods)].groupby("posterior")["method"].nunique()
-    return [str(name) for name in counts.index[counts == len(methods)]]
+    """Posteriors of which every method has rows that has any."""
+    of = rows.loc[rows["method"].isin(methods)]
+    counts = of.groupby("posterior")["method"].nunique()
+    return [str(name) for name in counts.index[counts == of["method"].nunique()]]
 
 
 def beside_known(table: Table) -> dict[str, Any]:

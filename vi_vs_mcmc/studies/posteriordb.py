@@ -56,7 +56,9 @@ def run(folder: Path, chosen: dict[str, Any], seed: int, progress) -> Table:
 
     def compared(name: str) -> Table | None:
         problem = load(MODEL)(posterior=name)
-        found, failures = _compared(problem, _suited(problem, methods), seed=seed, draws=draws, max_draws=most)
+        suited, refused = _suited(problem, methods)
+        found, failures = _compared(problem, suited, seed=seed, draws=draws, max_draws=most)
+        failures |= refused
         failed.pop(name, None)
         if failures:
             failed[name] = failures
@@ -148,16 +150,17 @@ def _posteriors(given: Any) -> list[str]:
     return list(dict.fromkeys(given))
 
 
-def _suited(problem: Problem, methods: list[str]) -> list[str]:
-    """Those that the problem does not refuse."""
-    kept = []
+def _suited(problem: Problem, methods: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Those that suit the problem, and what the others said."""
+    kept, refused = [], {}
     for method in methods:
         try:
             refuse(problem, resolve(method))
-        except SettingError:
+        except SettingError as error:
+            refused[method] = str(error)
             continue
         kept.append(method)
-    return kept
+    return kept, refused
 
 
 def _rows(problem: Problem, found: Comparison) -> Table:

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vi_vs_mcmc.errors import SettingError
+from vi_vs_mcmc.errors import SettingError, unknown
 
 
 def settings(model: str, pairs: list[str] | None, columns: str | None = None) -> dict[str, Any]:
     """KEY=VALUE pairs as arguments, and the columns; a value is JSON where it can be read as JSON, else a word."""
-    from vi_vs_mcmc.errors import unknown
     from vi_vs_mcmc.plugins import load, settings_of
 
     known = settings_of(load(model))
