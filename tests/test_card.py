@@ -55,6 +55,7 @@ def test_a_summary_counts_what_was_judged_and_converged():
         "posteriors": 1,
         "scalars": 2,
         "sd_err_median": -0.4,
+        "sd_err_known": 0.5,
         "sd_err_most": {"posterior": "x-line", "share": 1.0},
         "bias_most": {"posterior": "x-line", "share": 1.0},
         "sd_err_rms": pytest.approx(np.sqrt((0.25 + 0.09) / 2), rel=1e-5),
@@ -72,6 +73,12 @@ def test_a_summary_counts_what_was_judged_and_converged():
         "rms_z": pytest.approx(z / np.sqrt(2), rel=1e-4),
     }
     assert "theory" not in found["dadvi-lr"]
+    wide = table().assign(
+        known_ratio=0.9
+    )  # NUTS' sds are .9 of what is known, so the method's .45 and .63, .9 and .918
+    beside = _summary.summarised(wide, ["dadvi", "dadvi-lr"])
+    assert beside["dadvi"]["regressions"]["sd_err_known"] == pytest.approx(0.55)
+    assert beside["dadvi-lr"]["regressions"]["sd_err_known"] == pytest.approx(0.1)
     assert found["dadvi"]["verdicts"] == {"overconfident": 1, "not converged": 1}
 
 

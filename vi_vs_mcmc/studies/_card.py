@@ -139,7 +139,7 @@ def _of_all(of: dict[str, Any]) -> list[Cell]:
 
 def _linear(of: dict[str, Any]) -> list[Cell]:
     counts = [cell(str(of["posteriors"])), cell(str(of["scalars"]))]
-    return [*counts, *_middle(of, "sd_err_median", "sd_err_rms"), _most(of["sd_err_most"])]
+    return [*counts, *_middle(of, "sd_err_median", "sd_err_rms", "sd_err_known"), _most(of["sd_err_most"])]
 
 
 def _middle(of: dict[str, Any], *keys: str) -> list[Cell]:

@@ -96,6 +96,7 @@ def _sums(rows: Table) -> dict[str, Any]:
         "sd_err_median": _number(error.median()),
         "sd_err_rms": _number(np.sqrt((error**2).mean())),
         "sd_err_most": _most(error, rows),
+        "sd_err_known": _number((rows["sd_ratio"] * rows["known_ratio"] - 1.0).abs().max()),  # beside what is known
         "bias_rms": _number(np.sqrt((bias**2).mean())),
         "bias_most": _most(bias, rows),
     }
