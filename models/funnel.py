@@ -43,6 +43,14 @@ def noncentred(dimension: int) -> None:
         numpyro.deterministic("x", jnp.exp(0.5 * v) * z)
 
 
+NECK = (
+    "Centred, the coordinates\u2019 width is exp(v / 2): where v is low lies a neck.",
+    "No step size of NUTS fits neck and mouth, so that it diverges and fails its checks; and a normal law, of one width for "
+    "every v, lies outside of the density there: hence a high k-hat.",
+    "--set parameters=noncentred",
+)
+
+
 def funnel(data: Any = None, *, dimension: int = 9, parameters: str = "centred") -> Problem:
     """Neal's funnel: no normal q fits it as it stands, and a factorised one fits it exactly without centring.
 
@@ -69,4 +77,5 @@ def funnel(data: Any = None, *, dimension: int = 9, parameters: str = "centred")
         settings={"dimension": size, "parameters": parameters},
         title=f"funnel with {size} coordinates, {parameters}",
         priors="v, the log of the coordinates' variance, N(0, 3^2); x, the coordinates, N(0, exp(v / 2)^2)",
+        cautions=(NECK,) if parameters == "centred" else (),
     )

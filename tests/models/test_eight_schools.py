@@ -62,6 +62,14 @@ def test_what_is_wrong_is_said(tmp_path):
         MODEL(tmp_path / "b.csv")
 
 
+def test_the_page_says_why_centred_is_hard():
+    (fact, follows, remedy) = MODEL(parameters="centred").cautions[0]
+    assert "neck" in fact
+    assert "k-hat" in follows
+    assert remedy == "--set parameters=noncentred"
+    assert not MODEL().cautions
+
+
 @pytest.mark.slow  # two fits of a guide
 def test_a_normal_guide_suits_the_noncentred_program_better():
     found = {}

@@ -62,3 +62,8 @@ def test_what_is_wrong_is_said():
         MODEL(dimension=0)
     with pytest.raises(vm.SettingError, match="has no data"):
         MODEL([[1.0]])
+
+
+def test_the_page_says_why_centred_is_hard():
+    assert vm.load("funnel")().cautions[0][2] == "--set parameters=noncentred"
+    assert not vm.load("funnel")(parameters="noncentred").cautions
