@@ -160,7 +160,7 @@ class WithoutLocal(Conjugate):
         return jnp.zeros((1, jax.tree.leaves(batch)[0].shape[0]), int)
 
 
-def without_local(model: Conjugate) -> bool:
-    """Whether no row has a z: q(theta) is then all there is of q."""
+def one_outcome(model: Conjugate) -> bool:
+    """Whether the z of a row has one value only, or there is none: q(theta) is then all there is of q."""
     outcomes = jax.eval_shape(model.outcomes, model.rows)
     return outcomes is not None and jax.tree.leaves(outcomes)[0].shape[0] == 1

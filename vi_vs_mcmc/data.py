@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError, SettingError, unknown
-from .sources import Source, listed, opened
+from .sources import Contents, listed, opened
 
 _INDEX = re.compile(r"|unnamed: \d+|__index_level_\d+__|index|rownames|row_?n(umbe)?r|id", re.IGNORECASE)
 _WORDS = {"string": "text", "object": "objects", "boolean": "booleans"}
@@ -119,7 +119,7 @@ def thin(values: np.ndarray, limit: int) -> np.ndarray:
     return np.arange(limit) * (rows - 1) // max(limit - 1, 1)
 
 
-def _choose(found: Source, columns: Sequence[str] | None) -> tuple[list[str], list[str]]:
+def _choose(found: Contents, columns: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """The columns to take, and what to say of those that only number the rows."""
     if columns is not None:
         chosen = [columns] if isinstance(columns, str) else list(columns) if isinstance(columns, list | tuple) else []
@@ -148,7 +148,7 @@ def _counts(cells: np.ndarray) -> bool:
     return cells[0] in (0, 1) and bool((cells - np.arange(len(cells)) == cells[0]).all())
 
 
-def _not_finite(values: np.ndarray, names: list[str], found: Source) -> DataError:
+def _not_finite(values: np.ndarray, names: list[str], found: Contents) -> DataError:
     bad = ~np.isfinite(values)
     row, column = divmod(int(bad.argmax()), len(names))
     held = "no value" if np.isnan(values[row, column]) else str(values[row, column])

@@ -15,7 +15,7 @@ from xarray import Dataset, DataTree
 from vi_vs_mcmc import labels, posterior, story
 from vi_vs_mcmc.against import Found
 from vi_vs_mcmc.cautions import cautions
-from vi_vs_mcmc.conjugate import without_local
+from vi_vs_mcmc.conjugate import one_outcome
 from vi_vs_mcmc.data import thin
 from vi_vs_mcmc.metrics.agreement import agreement
 from vi_vs_mcmc.metrics.importance import khat
@@ -178,7 +178,7 @@ def _problem(
         "priors": problem.priors,
         "exchangeable": problem.exchangeable,
         "dims": {name: list(problem.site_dims(name)) for name in problem.compared},
-        "local": problem.conjugate is not None and not without_local(problem.conjugate),
+        "local": problem.conjugate is not None and not one_outcome(problem.conjugate),
     }
 
 

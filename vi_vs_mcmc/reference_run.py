@@ -13,7 +13,7 @@ from xarray import DataTree
 
 from vi_vs_mcmc import carried, evidence, labelfree, labels, posterior
 from vi_vs_mcmc.against import Found, Measured, constant, look
-from vi_vs_mcmc.conjugate import without_local
+from vi_vs_mcmc.conjugate import one_outcome
 from vi_vs_mcmc.deeper import deepened
 from vi_vs_mcmc.errors import DataError, SettingError
 from vi_vs_mcmc.evidence.places import log_labels, spread
@@ -169,7 +169,7 @@ class Reference:
             attrs = tree.attrs
             if "elbo" in attrs and not attrs.get("point_estimate", 0) and "log_evidence" not in attrs:
                 marginal, error = attrs.get("elbo_marginal"), attrs.get("elbo_marginal_se")
-                if attrs["method"] == "cavi" and problem.conjugate is not None and without_local(problem.conjugate):
+                if attrs["method"] == "cavi" and problem.conjugate is not None and one_outcome(problem.conjugate):
                     marginal, error = attrs["elbo"], 0.0  # the same number, known exactly
                 kept = out["labels"] - spread(problem, self._trees[name], self._pivot)
                 gaps[name] = evidence.gap(float(attrs["elbo"]), marginal, error, best, max(kept, 0.0))

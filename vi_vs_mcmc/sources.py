@@ -23,7 +23,7 @@ _KINDS = {"O": "objects", "U": "text", "S": "text", "T": "text", "b": "booleans"
 
 
 @dataclass(frozen=True)
-class Source:
+class Contents:
     """What a reader found, before anything is chosen or checked."""
 
     label: str  # "faithful.csv", "the array" or "the frame"
@@ -35,7 +35,7 @@ class Source:
     line: Callable[[int], int] | None = None  # data row from 0 -> line of the file
 
 
-def opened(source: Any) -> Source:
+def opened(source: Any) -> Contents:
     """The source's rows and columns.
 
     Raises:
@@ -59,7 +59,7 @@ def opened(source: Any) -> Source:
     raise DataError(f"cannot read a table from a {type(source).__name__}; want a path, an array or a frame.")
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> Contents:
     label, suffix, wanted = path.name, path.suffix.lower(), ", ".join(FORMATS)
     if not path.exists():
         close = difflib.get_close_matches(label, [p.name for p in path.parent.glob("*")], n=1, cutoff=0.75)
@@ -90,7 +90,7 @@ def _file(path: Path) -> Source:
         raise DataError(f"{label} cannot be read as {suffix[1:]}, it may be damaged ({reason}).") from error
 
 
-def _csv(path: Path, delimiter: str) -> Source:
+def _csv(path: Path, delimiter: str) -> Contents:
     import pyarrow.csv as arrow
     from pyarrow import ArrowInvalid
 
@@ -135,7 +135,7 @@ def _lines(path: Path, delimiter: str, *, strict: bool = False) -> Iterator[tupl
             line = reader.line_num + 1
 
 
-def _array(cells: np.ndarray, label: str) -> Source:
+def _array(cells: np.ndarray, label: str) -> Contents:
     if cells.dtype.kind not in "iuf":
         kind = _KINDS.get(cells.dtype.kind, cells.dtype)
         raise DataError(f"{label} holds {kind}; want real numbers, and nan where one is missing.")
@@ -145,10 +145,10 @@ def _array(cells: np.ndarray, label: str) -> Source:
     values = np.asarray(cells).astype(np.float64)
     values[np.ma.getmaskarray(cells)] = np.nan
     numeric = {f"x{j}": column for j, column in enumerate(values.T)}
-    return Source(label, len(values), list(numeric), numeric)
+    return Contents(label, len(values), list(numeric), numeric)
 
 
-def _frame(native: Any, label: str) -> Source:
+def _frame(native: Any, label: str) -> Contents:
     import narwhals as nw
 
     names = list(native.column_names if nw.dependencies.is_pyarrow_table(native) else native.columns)
@@ -158,7 +158,7 @@ def _frame(native: Any, label: str) -> Source:
     if twice := list(Counter(names) - Counter(set(names))):
         raise DataError(f"{label} has more than one column called {listed(twice)}; rename them.")
     frame: Any = nw.from_native(native, eager_only=True)
-    found = Source(label, len(frame), names, {})
+    found = Contents(label, len(frame), names, {})
     for j, name in enumerate(names):
         series = frame[:, j]
         # A csv column without one value has no type; it is refused as missing, as a column of NaN is.
