@@ -51,6 +51,18 @@ def _two_modes(_, part, x):
     return jnp.logaddexp(jnp.log(0.9) - 0.5 * (x[0] + 30) ** 2, jnp.log(0.1) - 0.5 * (x[0] - 30) ** 2)
 
 
+def _rounded(_, part, x):
+    return -jnp.cosh(x - jnp.arange(3.0)).sum()
+
+
+def test_the_last_steps_are_newtons_to_rounding():
+    with jax.enable_x64(True):
+        peak = newton.climb(newton.Surface(_rounded, None), np.array([1.4, -0.8, 3.3]), max_steps=50)
+    assert_allclose(peak.point, np.arange(3.0), atol=1e-9)  # the trust region alone stops at slopes below 1e-4
+    assert_allclose(peak.covariance, np.eye(3), atol=1e-9)
+    assert peak.left < 1e-5
+
+
 def test_another_mode_is_told_and_the_higher_one_is_taken():
     with jax.enable_x64(True):
         surface = newton.Surface(_two_modes, None)
