@@ -15,9 +15,9 @@ updates, such as theta_j's precision 1 / sigma_j^2 + E[tau] and mu's precision 1
 
 What is known: given tau, the y_j are jointly normal with mu and theta summed out, so p(tau | y) is a one-dimensional integral,
 and every mean and sd of the posterior a mixture over it. Mean field must lose here: q(mu) does not know that theta moves with
-it, nor q(tau) that a wider population lets every theta go. With the eight schools CAVI has .5 of the sds of mu and tau and .8
-of those of theta; LRVB .94 to .99, but 1.1 of the population sd's, which is skewed. CAVI, LRVB and Gibbs apply; EM and exact
-need one block, and theta, mu and tau are three.
+it, nor q(tau) that a wider population lets every theta go. With the eight schools CAVI has .5 of the sds of mu and tau, .8 of
+those of theta and .64 of the population sd's; LRVB .95 to .99, but .87 of that of tau, which is skewed. CAVI, LRVB and Gibbs
+apply; EM and exact need one block, and theta, mu and tau are three.
 
 tau is a precision; `population_sd` = tau^(-1/2) is what `eight_schools` calls tau.
 Source: Rubin (1981), Journal of Educational Statistics 6, for the data; Gelman et al., Bayesian Data Analysis, section 5.4.

@@ -11,11 +11,11 @@ written for columns in units of their sds about their means; the first is 1. (Th
 
 The second term is minus half the variance of x_n' beta under q; at t(beta) it is 0, and l_n is log p(y_n | beta). The slope of
 l_n in t = (beta, -beta beta' / 2) is (E[z_n] x_n, x_n x_n'), so q(beta) has the covariance (X'X + I / s^2)^-1: as if every z
-were known. That is what mean field forgets; y_n tells at most 2 / pi = .64 of what z_n would, so q's sds are some .8 of the
-posterior's and less.
+were known. That is what mean field forgets; y_n tells at most 2 / pi = .64 of what z_n would, so where the prior is weak
+q's sds are some .8 of the posterior's and less.
 
 What is known: the maximum-likelihood line of the built-in data is published, -34.94 + 19.73 dose, and log p(y | beta) is a sum
-of log Phi. There CAVI has .58 of the intercept's sd and .49 of the slope's by Gibbs, and LRVB .99 of both. All coefficients
+of log Phi. There CAVI has .59 of the intercept's sd and .49 of the slope's, and LRVB 1.00 of both. All coefficients
 share one block. CAVI, LRVB, Gibbs and EM apply; exact does not, for z is continuous.
 
 Source: Albert and Chib (1993), JASA 88, for the Gibbs sampler; Ormerod and Wand (2010), American Statistician 64, for q.

@@ -10,7 +10,7 @@ along it. Here Q columns, the markers, carry one axis each: loading 1 on it and 
 Then loadings, latent mean and precision are identified, signs too, and every factor stays conjugate. What is compared is what
 does not depend on the choice of markers: the mean, the covariance C, and tau. (The prior does: other markers are another prior.)
 Columns are centred at their means first; by default markers are the pivots of the sample covariance's Cholesky factor, so that
-no loading need exceed 1 by much.
+no loading of that covariance exceeds 2^(Q - 1).
 
 q(z) q(b, mu) q(nu, Psi) q(tau). With w_d = (b_d, mu_d), S = sum_d E[w_d w_d'] and E over q(theta),
 

@@ -160,6 +160,21 @@ def test_a_sampler_has_the_means_and_sds_of_the_quadrature(schools, method):
             assert abs(of.std() - sd[j]) < 4 * error(of, "sd"), (site, j)
 
 
+def test_what_is_said_of_the_eight_schools_sds_is_so(schools):
+    truth = exact(schools)[0]
+    for method, said in (
+        ("cavi", {"mu": (0.505, 0.51), "tau": (0.525, 0.535), "population_sd": (0.635, 0.645), "theta": (0.78, 0.85)}),
+        (
+            "lrvb",
+            {"mu": (0.985, 0.995), "tau": (0.865, 0.875), "population_sd": (0.985, 0.995), "theta": (0.945, 0.985)},
+        ),
+    ):
+        of = vm.fit(schools, method, seed=0, draws=10)["variational"]
+        for site, (low, high) in said.items():
+            ratio = np.asarray(of[f"sd_{site}"]) / truth[site][1]
+            assert low < ratio.min() <= ratio.max() < high, (method, site, ratio)
+
+
 @pytest.mark.slow
 def test_linear_response_has_the_sds_of_the_quadrature_where_the_posterior_is_nearly_normal():
     problem = many()

@@ -7,10 +7,10 @@ With q(u) = N(mu, diag(sigma^2)) in the program's unconstrained coordinates and 
 is a plain function: a trust region with products by its Hessian finds its maximum, in tens of steps and without a step size. (L
 is the ELBO up to a constant and the error of the draws.) `dadvi` is that law.
 
-`dadvi-lr` keeps the means and corrects the sds: with H the Hessian of -L at the maximum, Var(h) = g' H^-1 g, g the slope of
+`dadvi-lr` keeps the means of u and corrects the sds: with H the Hessian of -L at the maximum, Var(h) = g' H^-1 g, g the slope of
 E_q[h] in (mu, log sigma). It knows of the correlations that a factorised law cuts; where the posterior is normal it is right.
 Draws are of N(mu, (H^-1)_mu,mu), the same for h = u. For a positive site the two differ, as an exponential does from its tangent:
-the table has the formula.
+the table has the formula. A site that is neither u nor linear in exp(u) has mean and sd of those draws.
 
 Each z is beside -z, and, where there are two draws and more for each coordinate, all second moments together are exactly those
 of the standard normal: a normal posterior's optimum, and its linear response, then do not depend on the draws at all, however

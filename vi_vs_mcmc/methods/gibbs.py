@@ -1,4 +1,4 @@
-"""Gibbs sampling from the same structure as coordinate ascent: a second MCMC that shares no code with NUTS.
+"""Gibbs sampling from the same structure as coordinate ascent: a second MCMC whose moves share no code with NUTS.
 
 A sweep draws the local variables of every row given the parameters, then the parameters block by block, each from its
 conjugate conditional given the newest values of the others:

@@ -81,10 +81,10 @@ MEASURES = {
     ),
     "khat": Measure(
         "k-hat",
-        "Pareto shape of the importance ratios of the method’s draws.",
+        "Pareto shape of the importance ratios of the method’s draws; of Pathfinder’s before they are resampled.",
         "Fine up to 0.7. Bold: above that, and reweighting does not repair the draws.",
         lambda rows: float(rows["method_khat"].iloc[0]),
-        lambda value: f"{value:.2f}",
+        lambda value: f"{value:.2f}" if value <= 10 else "> 10",
         (-np.inf, 0.7),
         BEYOND,
     ),
@@ -118,6 +118,7 @@ def write(folder: Path, table: Table, record: dict[str, Any]) -> None:
         failed=[(name, spoken(method), why) for name, of in failed.items() for method, why in of.items()],
         known=known,
         beyond=beyond,
+        untested=_untested(table, labels),
         lost=list(table.loc[table["verdict"] == NO_VERDICT, "posterior"].unique()),
         together=shared(told(table), methods),
         every=[(labels[m], _of_all(summary[m]["all"])) for m in methods],
@@ -128,6 +129,15 @@ def write(folder: Path, table: Table, record: dict[str, Any]) -> None:
         verdicts=_verdicts(table, names, methods, failed),
         sections=[_section(key, table, names, methods) for key in MEASURES],
     )
+
+
+def _untested(table: Table, labels: dict[str, str]) -> dict[str, Any] | None:
+    """Pathfinder, whose fit has no test of convergence: on how many posteriors its k-hat is too high."""
+    rows = table[(table["method"] == "pathfinder") & (table["verdict"] != NO_VERDICT)].drop_duplicates("posterior")
+    if rows.empty or "pathfinder" not in labels:
+        return None
+    high = rows["method_khat"] > MEASURES["khat"].fine[1]
+    return {"label": labels["pathfinder"], "high": int(high.sum()), "of": len(rows)}
 
 
 def _of_all(of: dict[str, Any]) -> list[Cell]:

@@ -57,7 +57,7 @@ def summarised(table: Table, methods: Sequence[str]) -> dict[str, dict[str, Any]
             "regressions": _sums(rows[own & linear]),
         }
         if method in FACTORISED:
-            each["theory"] = _beside_theory(rows[own & linear])
+            each["theory"] = _beside_theory(rows[own & linear], table)
         said = table.loc[table["method"] == method].drop_duplicates("posterior")["verdict"]
         words = said.str.split(", ").explode().value_counts()
         out[method] = {**each, "verdicts": {str(k): int(v) for k, v in words.items()}}
@@ -110,16 +110,24 @@ def _most(values: Table, rows: Table) -> dict[str, Any] | None:
     return {"posterior": str(squares.idxmax()), "share": _number(squares.max() / total)}
 
 
-def _beside_theory(rows: Table) -> dict[str, Any]:
-    """How far sd ratios are from those that NUTS' own correlations predict, 1 / sqrt(S_jj (S^-1)_jj), in standard errors.
+def _beside_theory(rows: Table, table: Table) -> dict[str, Any]:
+    """How far sd ratios are from theory's, sqrt((nu - 2) / nu) / sqrt(S_jj (S^-1)_jj), in standard errors.
 
-    Of the coefficients of a linear regression with many rows the best factorised normal has just that ratio. With few, the noise
-    is not sure either, the posterior is a t law, and q a little narrower; so it is for the noise itself, which is left out.
+    S is NUTS' covariance. Coefficients are a posteriori nearly of a t law with nu degrees of freedom, where the noise's own
+    posterior has the coefficient of variation 1 / sqrt(2 nu): so nu is read from NUTS' mean and sd of it. q has the precision
+    E_q[1 / noise^2] X'X, cut to its diagonal, and the t law a variance that is nu / (nu - 2) times as large as that precision
+    says (`models/normal.py` and `models/linear_regression` have the formula).
+
+    In sd_ratio times sqrt(S_jj) NUTS' sd of the scalar itself cancels, and the residual variance 1 / (S^-1)_jj is left, whose
+    relative error is about that of the variance: the standard error is the sd ratio's own. Coefficients of one posterior share
+    most of it, so the z's of one are not independent.
     """
-    error = np.hypot(
-        *(np.log(rows[f"{c}_high"] / rows[f"{c}_low"]) / (2 * POINTWISE) for c in ("sd_ratio", "factorised"))
-    )
-    z = (np.log(rows["sd_ratio"] / rows["factorised"]) / error).dropna().abs()
+    noise = table[(table["family"] == "regression") & (table["parameter"] == NOISE)].drop_duplicates("posterior")
+    freedom = 0.5 * (noise["reference_mean"] / noise["reference_sd"]) ** 2
+    nu = rows["posterior"].map(dict(zip(noise["posterior"], freedom, strict=True))).fillna(np.inf)
+    wanted = rows["factorised"] * np.sqrt(np.maximum(1.0 - 2.0 / nu, 0.0))
+    error = np.log(rows["sd_ratio_high"] / rows["sd_ratio_low"]) / (2 * POINTWISE)
+    z = (np.log(rows["sd_ratio"] / wanted) / error).replace([np.inf, -np.inf], np.nan).dropna().abs()
     return {
         "coefficients": len(z),
         "within_2": int((z < 2).sum()),
