@@ -30,7 +30,7 @@ def test_predictions_reach_the_same_bound_in_a_fifth_of_the_looks_and_never_fall
     starts = engine.starts(overlapping, jax.random.key(0), 4)
     climb = lambda: ascent.ascend(overlapping, starts, tol=1e-8, max_sweeps=20_000)
     quick = climb()
-    monkeypatch.setattr(ascent, "PLAIN", 10**9)
+    monkeypatch.setattr(climber, "PLAIN", 10**9)
     jax.clear_caches()
     plain = climb()
     jax.clear_caches()
