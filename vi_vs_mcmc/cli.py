@@ -10,24 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vi_vs_mcmc import exits, terminal, typed
+from vi_vs_mcmc import exits, options, terminal, typed
 from vi_vs_mcmc.errors import SettingError
-from vi_vs_mcmc.options import (
-    AsJson,
-    Chains,
-    Columns,
-    Draws,
-    MaxDraws,
-    Methods,
-    Model,
-    Out,
-    Restarts,
-    Seed,
-    Settings,
-    Sites,
-    Strict,
-    Tolerated,
-)
 
 app = typer.Typer(
     help="How overconfident is your variational posterior, where, by how much, and how sure are we of that?",
@@ -40,27 +24,25 @@ app = typer.Typer(
 
 @app.command()
 def compare(
-    model: Model,
-    data: Annotated[
-        str | None, typer.Option(help="csv, tsv, parquet or npy. Default: the model's built-in example.")
-    ] = None,
-    columns: Columns = None,
-    settings: Settings = None,
-    sites: Sites = None,
-    method: Methods = None,
+    model: options.Model,
+    data: options.Data = None,
+    columns: options.Columns = None,
+    settings: options.Settings = None,
+    sites: options.Sites = None,
+    method: options.Methods = None,
     reference: Annotated[str, typer.Option(help="The method that judges.")] = "nuts",
-    chains: Chains = 4,
-    draws: Draws = 1000,
-    max_draws: MaxDraws = None,
-    restarts: Restarts = None,
-    tolerance: Tolerated = 0.1,
-    seed: Seed = None,
-    out: Out = None,
+    chains: options.Chains = 4,
+    draws: options.Draws = 1000,
+    max_draws: options.MaxDraws = None,
+    restarts: options.Restarts = None,
+    tolerance: options.Tolerated = 0.1,
+    seed: options.Seed = None,
+    out: options.Out = None,
     no_data: Annotated[
         bool, typer.Option("--no-data", help="Embed no row of the data in the page or the posteriors.")
     ] = False,
-    as_json: AsJson = False,
-    strict: Strict = False,
+    as_json: options.AsJson = False,
+    strict: options.Strict = False,
 ) -> None:
     """Fit methods and a reference to one model and data; write the page."""
     terminal.fast_restart()
@@ -99,30 +81,24 @@ def compare(
 
 @app.command()
 def fit(
-    model: Model,
+    model: options.Model,
     data: Annotated[
         str | None, typer.Option(help="As for compare; with --stream a parquet file, or a folder of them.")
     ] = None,
-    columns: Columns = None,
-    settings: Settings = None,
+    columns: options.Columns = None,
+    settings: options.Settings = None,
     method: Annotated[str, typer.Option(help="The method that fits.")] = "cavi",
     chains: Annotated[int, typer.Option(help="Chains of the result.")] = 4,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
-    restarts: Restarts = None,
+    restarts: options.Restarts = None,
     tol: Annotated[float, typer.Option(help="Where coordinate ascent stops: the largest relative move.")] = 1e-8,
-    seed: Seed = None,
-    out: Out = None,
-    stream: Annotated[
-        bool, typer.Option("--stream", help="Read the rows anew at each pass; memory does not grow with the file.")
-    ] = False,
-    coordinator: Annotated[
-        str | None, typer.Option(help="HOST:PORT of process 0, where several processes share the rows.")
-    ] = None,
-    processes: Annotated[int | None, typer.Option(help="How many processes there are.")] = None,
-    process: Annotated[int | None, typer.Option(help="Which of them this one is, from 0.")] = None,
-    cluster: Annotated[
-        bool, typer.Option("--cluster", help="Find the other processes as Slurm, Kubernetes or MPI say.")
-    ] = False,
+    seed: options.Seed = None,
+    out: options.Out = None,
+    stream: options.Stream = False,
+    coordinator: options.Coordinator = None,
+    processes: options.Processes = None,
+    process: options.Process = None,
+    cluster: options.Cluster = False,
 ) -> None:
     """Fit one method, without a reference; write its posterior. The data may be larger than memory, or shared by processes."""
     terminal.fast_restart()
@@ -173,25 +149,17 @@ def fit(
 
 @app.command()
 def check(
-    vi: Annotated[
-        Path, typer.Argument(help="The posterior to judge: netCDF, as ArviZ writes it, or csv files of Stan's.")
-    ],
-    against: Annotated[
-        Path,
-        typer.Option(help="The reference: likewise. Stan's: a file, a folder, or a pattern in quotes, 'run-*.csv'."),
-    ],
+    vi: options.Judged,
+    against: options.Against,
     sites: Annotated[
         str | None, typer.Option(help="Parameters to compare, separated by commas. Default: all that both have.")
     ] = None,
-    rename: Annotated[
-        list[str] | None,
-        typer.Option(help="THEIRS=OURS: a name in the posterior to judge, and the reference's name for it; repeat."),
-    ] = None,
-    exchangeable: Annotated[str | None, typer.Option(help="The dimension whose labels cannot be told apart.")] = None,
-    tolerance: Tolerated = 0.1,
-    out: Out = None,
-    as_json: AsJson = False,
-    strict: Strict = False,
+    rename: options.Rename = None,
+    exchangeable: options.Exchangeable = None,
+    tolerance: options.Tolerated = 0.1,
+    out: options.Out = None,
+    as_json: options.AsJson = False,
+    strict: options.Strict = False,
 ) -> None:
     """Judge a posterior file by another; write the page."""
     from vi_vs_mcmc.check import check as run
@@ -213,17 +181,10 @@ def check(
 @app.command()
 def study(
     name: Annotated[str, typer.Argument(help="Which study: overlap, calibration, or posteriordb.")],
-    replicates: Annotated[
-        int | None, typer.Option(help="Data sets at each separation. Default: 3; 400 for calibration.")
-    ] = None,
-    rows: Annotated[int | None, typer.Option(help="Rows of each data set. Default: 300; 60 for calibration.")] = None,
-    separations: Annotated[
-        str | None,
-        typer.Option(help="Distances between the components, in sds. Default: 1.5,2,2.5,3,4,5; 2 for calibration."),
-    ] = None,
-    posterior: Annotated[
-        list[str] | None, typer.Option(help="A posterior of posteriordb; repeat for more. Default: all.")
-    ] = None,
+    replicates: options.Replicates = None,
+    rows: options.Rows = None,
+    separations: options.Separations = None,
+    posterior: options.Posteriors = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -238,8 +199,8 @@ def study(
         int | None, typer.Option(help="Draws of each chain of NUTS at most. Default: 2000; 2500 for posteriordb.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Determines the study.")] = 0,
-    out: Out = None,
-    as_json: AsJson = False,
+    out: options.Out = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Many fits of many problems: one tidy table and one page. Goes on where it was stopped."""
     terminal.fast_restart()

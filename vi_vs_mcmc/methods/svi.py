@@ -36,6 +36,7 @@ from vi_vs_mcmc.methods.autoguide import BLOCK, PIECE, guides
 from vi_vs_mcmc.methods.optimum import from_optimum
 from vi_vs_mcmc.methods.starts import starting_points
 from vi_vs_mcmc.methods.target import Target
+from vi_vs_mcmc.methods.window import Window, split_rhat
 from vi_vs_mcmc.precision import in_float64
 from vi_vs_mcmc.problem import Problem
 from vi_vs_mcmc.streams import stream
@@ -219,7 +220,7 @@ class _Climb:
         """The better start, and its averaged parameters."""
         return jax.tree.map(lambda leaf: leaf[self._best], (self._start, self._average))
 
-    def _window(self, step_size: float, blocks: int, progress) -> _Window:
+    def _window(self, step_size: float, blocks: int, progress) -> Window:
         means, squares, losses = [], [], []
 
         def block(group: tuple[Any, Any]):
@@ -254,9 +255,11 @@ class _Climb:
             jax.random.split(self._key, PROBES),
         )
         noise = joined[self._best][finite[self._best]].std() / np.sqrt(joined.shape[1])
-        return _Window(np.asarray(location), np.asarray(log_scale), _rhat(means, squares), elbo[self._best], noise)
+        return Window(
+            np.asarray(location), np.asarray(log_scale), split_rhat(means, squares, STARTS), elbo[self._best], noise
+        )
 
-    def _agree(self, before: _Window, now: _Window) -> bool:
+    def _agree(self, before: Window, now: Window) -> bool:
         """Whether two windows, and two starts, tell one story; the sentence says which test failed, with its number."""
         settings, sd = self._settings, np.exp(np.minimum(before.log_scale, now.log_scale))
         if settings.guide == autoguide.POINT:
@@ -286,28 +289,3 @@ class _Climb:
             f"and so does a second start ({apart:.2g} sd)"
         )
         return True
-
-
-@dataclass(frozen=True)
-class _Window:
-    location: np.ndarray  # (STARTS, P)
-    log_scale: np.ndarray  # (STARTS, P)
-    rhat: float
-    elbo: float
-    noise: float  # standard error of elbo
-
-
-def _rhat(means: list, squares: list) -> float:
-    """The largest split R-hat over parameters and starts, from block means and mean squares: two halves of the window."""
-    half = len(means) // 2
-    if half == 0:
-        return float("inf")  # one block has no halves
-    flat = lambda trees: np.stack(
-        [np.concatenate([np.reshape(v, (STARTS, -1)) for v in jax.tree.leaves(t)], 1) for t in trees]
-    )
-    mean, square = flat(means), flat(squares)
-    halves = np.stack([mean[:half].mean(0), mean[half:].mean(0)])
-    variance = np.stack([square[:half].mean(0), square[half:].mean(0)]) - halves**2
-    within, between = variance.mean(0), halves.var(0, ddof=1)
-    ratio = between / np.where(within > 0, within, np.inf)
-    return float(np.sqrt(1.0 + ratio.max()))
